@@ -1,0 +1,273 @@
+"""The `mobigen` command. Heavy imports stay inside the commands, so that --help answers at once.
+
+A new command is a function under `@cli.command()`. It raises MobigenError for whatever a person can mend; the
+group turns that into one line and exit code 2, and gives every command its --debug.
+"""
+
+import re
+import sys
+import traceback
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mobigen import __version__, load
+from mobigen.errors import InputError, MobigenError, MobigenWarning
+from mobigen.registry import MODELS
+
+if TYPE_CHECKING:
+    from mobigen.pipelines.text_to_image import Picture
+
+__all__ = ["cli"]
+
+DEBUG = "mobigen.debug"  # key in click's context
+INTERRUPTED = 130  # the shell's code for Ctrl-C
+FORMATS = ("png", "webp")
+LONGEST_SLUG = 60  # characters of a prompt in a file's name
+
+
+class Failure(click.ClickException):
+    """One line on stderr and exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"{_fresh_line()}error: {' '.join(self.message.split())}", err=True)
+
+
+class Command(click.Command):
+    """A command that knows --debug."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        debug = click.Option(
+            ["--debug"],
+            is_flag=True,
+            envvar="MOBIGEN_DEBUG",
+            expose_value=False,
+            help="Show the traceback of an error.",
+        )
+        debug.callback = lambda context, _, value: context.meta.update({DEBUG: value})
+        self.params.append(debug)
+
+
+class Group(click.Group):
+    """A group whose commands fail with one line, and in which libraries keep quiet."""
+
+    command_class = Command
+    group_class = type  # a group inside a group is of this class too
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            with _only_our_warnings():
+                return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo(f"{_fresh_line()}interrupted", err=True)
+            context.exit(INTERRUPTED)
+        except BrokenPipeError:  # `mobigen ... | head`: click ends quietly
+            raise
+        except (MobigenError, OSError) as error:
+            if context.meta.get(DEBUG):
+                traceback.print_exc()
+            raise Failure(str(error)) from error
+
+
+def _fresh_line() -> str:
+    """What wipes an unfinished line of progress from a terminal."""
+    return "\r\x1b[K" if sys.stderr and sys.stderr.isatty() else ""  # without standard error it is None
+
+
+@contextmanager
+def _only_our_warnings() -> Iterator[None]:
+    """Show a MobigenWarning as one line on stderr, and nobody else's."""
+
+    def show(message: Warning | str, *_: Any) -> None:
+        click.echo(f"note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", MobigenWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+@click.group(cls=Group)
+@click.version_option(__version__, prog_name="mobigen")
+def cli() -> None:
+    """Generative media models that fit in a phone."""
+
+
+@cli.command()
+@click.argument("prompt", nargs=-1)
+@click.option("--prompts", metavar="FILE", help="A text file with one prompt a line; - is standard input.")
+@click.option("--style", help="The look; an unknown one lists those that the model has.")
+@click.option("--steps", type=int, help="Steps of the sampler: 1, 2 or 4. More is slower and better.")
+@click.option("--seed", type=int, help="Makes the same pictures again; picture i of a prompt uses SEED + i.")
+@click.option("-n", "count", type=int, default=1, show_default=True, help="Pictures for each prompt.")
+@click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a file for one picture only.")
+@click.option("--format", "suffix", type=click.Choice(FORMATS), help="png unless -o says otherwise.")
+@click.option("--sheet", is_flag=True, help="Also make sheet.png, with all pictures on it.")
+@click.option("--model", default="sticker", show_default=True, help="A name, or a bundle's folder with a slash in it.")
+@click.option("--backend", default="litert", show_default=True, help="litert, torch or coreml.")
+@click.option("--threads", type=int, help="CPU threads.")
+def image(
+    prompt: tuple[str, ...],
+    prompts: str | None,
+    style: str | None,
+    steps: int | None,
+    seed: int | None,
+    count: int,
+    output: str,
+    suffix: str | None,
+    sheet: bool,
+    model: str,
+    backend: str,
+    threads: int | None,
+) -> None:
+    """Make pictures from words and print where they are.
+
+    Quote a prompt of several words: mobigen image "a sleepy red fox" -o out/
+    """
+    from mobigen.media import save_image
+
+    texts = [*prompt, *(_read_prompts(prompts) if prompts else [])]
+    if not texts:
+        raise click.UsageError('give a prompt, such as "a red apple", or --prompts FILE')
+    target = _Target(output, suffix, len(texts) * count)
+    progress = _Progress(len(texts) * count)
+    pictures = load(model, backend, threads).stream(
+        texts,
+        style=style,
+        num_inference_steps=steps,
+        seed=seed,
+        num_images_per_prompt=count,
+        callback_on_step_end=progress.step,
+    )
+    target.make_folder()
+    made = []
+    for picture in pictures:
+        path = target.path(picture.parameters)
+        save_image(picture.image, path, picture.parameters)
+        progress.saved(path, picture)
+        if sheet:
+            made.append(picture)
+    if sheet:
+        click.echo(_save_sheet(made, target.folder))
+
+
+@cli.command()
+@click.argument("file")
+def info(file: str) -> None:
+    """Print the parameters that made a picture."""
+    from mobigen.media import read_parameters
+
+    for key, value in read_parameters(file).items():
+        click.echo("".join(each for each in f"{key}: {value}" if each.isprintable()))
+
+
+@cli.command()
+def models() -> None:
+    """List the models."""
+    for model in MODELS.values():
+        click.echo(f"{model.name}\t{model.task}\t{model.summary}")
+
+
+class _Target:
+    """Where the pictures of one command go, and under which names."""
+
+    def __init__(self, output: str, suffix: str | None, pictures: int) -> None:
+        """Read -o and --format. Raises InputError if they do not fit each other or the number of pictures."""
+        path = Path(output)
+        self.file = None if output.endswith(("/", "\\")) or not path.suffix or path.is_dir() else path
+        self.folder = self.file.parent if self.file else path
+        own = path.suffix.lower().removeprefix(".") if self.file else suffix or FORMATS[0]
+        if own not in FORMATS:
+            raise InputError(f"{output} is not a .png or .webp file; to make it a folder, end it with a slash")
+        if self.file and suffix not in (None, own):
+            raise InputError(f"-o {output} and --format {suffix} do not fit; leave --format out")
+        if self.file and pictures > 1:
+            raise InputError(f"-o {output} is one file for {pictures} pictures; give a folder")
+        self.suffix = own
+        self._names: set[str] = set()
+
+    def make_folder(self) -> None:
+        """Raises InputError if that is not possible."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the folder {self.folder}: {error.strerror}; choose another place") from error
+
+    def path(self, parameters: dict[str, str | int]) -> Path:
+        """The file of a picture: named by what made it, and no name twice."""
+        if self.file:
+            return self.file
+        slug = _slug(str(parameters["prompt"]))
+        name = "{slug}_{style}_{steps}steps_seed{seed}".format(slug=slug, **parameters)
+        while name in self._names:  # prompts that differ in punctuation only
+            name += "_again"
+        self._names.add(name)
+        return self.folder / f"{name}.{self.suffix}"
+
+
+class _Progress:
+    """A counter on stderr: a line that changes on a terminal, a line a picture elsewhere."""
+
+    def __init__(self, pictures: int) -> None:
+        self._pictures = pictures
+        self._done = 0
+
+    def step(self, pipeline: Any, step: int, time: float, state: dict[str, Any]) -> None:
+        """After a step of the sampler."""
+        if _fresh_line():
+            click.echo(f"\rpicture {self._done + 1} of {self._pictures}, step {step + 1}", nl=False, err=True)
+
+    def saved(self, path: Path, picture: "Picture") -> None:
+        """After a picture; its path is the command's output."""
+        self._done += 1
+        line = f"picture {self._done} of {self._pictures}: {picture.parameters['prompt']}"
+        click.echo(_fresh_line() or f"{line}\n", nl=False, err=True)
+        click.echo(path)
+
+
+def _read_prompts(name: str) -> list[str]:
+    """The lines of a file, without the empty ones and those that begin with #."""
+    from mobigen.pipelines.prompt import check_prompt
+
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read prompts from {name}: {getattr(error, 'strerror', 'it is not UTF-8 text')}"
+        ) from error
+    prompts = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                prompts.append(check_prompt(line))
+            except InputError as error:
+                raise InputError(f"{name}, line {number}: {error}") from error
+    if not prompts:
+        raise InputError(f"{name} holds no prompts; write one a line")
+    return prompts
+
+
+def _slug(prompt: str) -> str:
+    """The prompt as part of a file's name: lower-case ASCII words joined by dashes."""
+    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].rstrip("-") or "picture"
+
+
+def _save_sheet(pictures: "list[Picture]", folder: Path) -> Path:
+    from mobigen.media import contact_sheet, save_image
+
+    first = pictures[0].parameters
+    sheet = contact_sheet([each.image for each in pictures], [str(each.parameters["prompt"]) for each in pictures])
+    save_image(sheet, folder / "sheet.png", {"model": first["model"], "version": first["version"]})
+    return folder / "sheet.png"

@@ -1,0 +1,1 @@
+"""Training data: shards and folders, captions, colours and batches."""

@@ -1,0 +1,121 @@
+"""The sticker set as latents: every picture encoded once, in several small movements, and every caption as text states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from mobigen.data.augment import jitter
+from mobigen.data.stickers import STYLES, StickerSet, premultiply
+from mobigen.data.words import token_ids
+from mobigen.models.autoencoder import Encoder
+from mobigen.models.text_encoder import TextEncoder
+
+__all__ = ["CaptionTable", "Conditions", "LatentSet", "encode_captions", "encode_pictures"]
+
+CHUNK = 256  # pictures or captions a forward pass
+
+
+class Conditions(NamedTuple):
+    """What a denoiser is told: text_states (B, T, D), text_mask (B, T) and style (B, styles)."""
+
+    text_states: Tensor
+    text_mask: Tensor
+    style: Tensor
+
+    def without(self, dropped: Tensor) -> Conditions:
+        """With neither words nor style where `dropped` (B,) is True."""
+        kept = (~dropped).to(self.text_mask.dtype)[:, None]
+        return Conditions(self.text_states, self.text_mask * kept, self.style * kept)
+
+    def nothing(self) -> Conditions:
+        return Conditions(self.text_states, torch.zeros_like(self.text_mask), torch.zeros_like(self.style))
+
+
+@dataclass
+class CaptionTable:
+    """The captions of N pictures as text states, on one device.
+
+    captions: (N, K) rows of the tables. styles: (N,). states, masks: (U, T, D) and (U, T), one row a distinct caption.
+    """
+
+    captions: Tensor
+    styles: Tensor
+    states: Tensor
+    masks: Tensor
+
+    def conditions(self, pictures: Tensor, generator: torch.Generator) -> Conditions:
+        """A random caption of each of `pictures` (B,), in float32."""
+        variant = _choose(self.captions.shape[1], len(pictures), generator)
+        row = self.captions[pictures, variant]
+        style = F.one_hot(self.styles[pictures], len(STYLES)).float()
+        return Conditions(self.states[row].float(), self.masks[row].float(), style)
+
+
+@dataclass
+class LatentSet:
+    """Latents (N, V, C, h, w), V movements of each of N pictures in float16, and the pictures' captions."""
+
+    latents: Tensor
+    table: CaptionTable
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Conditions]:
+        """`count` random latents (count, C, h, w) in float32 with a random caption of each."""
+        picture = _choose(len(self.latents), count, generator)
+        movement = _choose(self.latents.shape[1], count, generator)
+        return self.latents[picture, movement].float(), self.table.conditions(picture, generator)
+
+    def save(self, path: Path) -> None:
+        partial = path.with_suffix(".partial")
+        save_file({"latents": self.latents, **vars(self.table)}, partial)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device) -> LatentSet:
+        tensors = load_file(path, device=str(device))
+        return cls(tensors.pop("latents"), CaptionTable(**tensors))
+
+
+def _choose(options: int, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(options, (count,), generator=generator, device=generator.device)
+
+
+@torch.no_grad()
+def encode_captions(
+    stickers: StickerSet, text_encoder: TextEncoder, tokenizer: Tokenizer, device: torch.device
+) -> CaptionTable:
+    """Every distinct caption through `text_encoder`, which is on `device`; states are kept in float16."""
+    texts = sorted({caption for sticker in stickers.stickers for caption in sticker.captions})
+    row = {caption: index for index, caption in enumerate(texts)}
+    ids = torch.from_numpy(token_ids(tokenizer, texts)).to(device)
+    encoded = [text_encoder(chunk) for chunk in ids.split(CHUNK)]
+    return CaptionTable(
+        captions=torch.tensor(
+            [[row[caption] for caption in sticker.captions] for sticker in stickers.stickers], device=device
+        ),
+        styles=torch.tensor([sticker.style for sticker in stickers.stickers], device=device),
+        states=torch.cat([states.half() for states, _ in encoded]),
+        masks=torch.cat([mask.half() for _, mask in encoded]),
+    )
+
+
+@torch.no_grad()
+def encode_pictures(stickers: StickerSet, encoder: Encoder, movements: int, device: torch.device) -> Tensor:
+    """Latents (N, movements, C, h, w) in float16 on `device`, where `encoder` is; the first movement of each is none."""
+    generator = torch.Generator(device).manual_seed(0)
+    mirrorable = torch.tensor([sticker.mirrorable for sticker in stickers.stickers], device=device)
+    latents = []
+    for chunk in torch.arange(len(stickers.images)).split(CHUNK):
+        pictures = premultiply(stickers.images[chunk].to(device))
+        mirror = mirrorable[chunk.to(device)]
+        moved = [pictures, *(jitter(pictures, mirror, generator) for _ in range(movements - 1))]
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            latents.append(torch.stack([encoder(picture) for picture in moved], dim=1).half())
+    return torch.cat(latents)

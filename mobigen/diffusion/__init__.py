@@ -1,0 +1,1 @@
+"""The mathematics of flow matching: the path, the times, guidance. No networks."""

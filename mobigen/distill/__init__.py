@@ -1,0 +1,1 @@
+"""Tasks with a teacher: sentences, pictures, steps."""

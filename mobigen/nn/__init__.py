@@ -1,0 +1,1 @@
+"""Blocks that any network may use, one idea a file."""

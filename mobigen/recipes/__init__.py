@@ -1,0 +1,26 @@
+"""Recipes, one file a trained model: data, network, task and run, with its cost and its result."""
+
+from mobigen.recipes import (
+    sticker,
+    sticker_autoencoder,
+    sticker_decoder,
+    sticker_dual_encoder,
+    sticker_teacher,
+    sticker_text_encoder,
+)
+from mobigen.recipes.recipe import Recipe, Workspace
+
+__all__ = ["RECIPES", "Recipe", "Workspace"]
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        sticker_text_encoder.RECIPE,
+        sticker_autoencoder.RECIPE,
+        sticker_decoder.RECIPE,
+        sticker_teacher.RECIPE,
+        sticker.REGRESSION,
+        sticker.MATCHING,
+        sticker_dual_encoder.RECIPE,
+    )
+}

@@ -1,0 +1,42 @@
+"""Core ML: runs .mlpackage graphs on macOS, where the system picks CPU, GPU or Neural Engine."""
+
+import sys
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from mobigen.bundle import Bundle
+from mobigen.errors import MissingExtraError
+from mobigen.runtime import Component, check_inputs
+from mobigen.signature import Signature
+
+__all__ = ["CoreMLComponent", "load"]
+
+
+def load(
+    bundle: Bundle, name: str, threads: int | None = None, weights: str | PathLike[str] | None = None
+) -> Component:
+    """The Core ML graph of a bundle's component; `threads` and `weights` are not used. Raises BundleError."""
+    if sys.platform != "darwin":
+        raise MissingExtraError("the coreml backend runs on macOS only; use the litert backend here")
+    return CoreMLComponent(bundle.graph(name, "coreml"), bundle.signature(name))
+
+
+class CoreMLComponent:
+    """An .mlpackage, compiled by the system when it is opened."""
+
+    def __init__(self, path: Path, signature: Signature) -> None:
+        """Open the package. Raises MissingExtraError without coremltools."""
+        try:
+            from coremltools.models import MLModel
+        except ImportError as error:
+            raise MissingExtraError("the coreml backend needs coremltools; run: pip install mobigen[export]") from error
+        self.signature = signature
+        self._model = MLModel(str(path))
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the graph. Raises InputError on arrays that do not fit the signature."""
+        check_inputs(self.signature, inputs)
+        results = self._model.predict(inputs)
+        return {spec.name: np.asarray(results[spec.name], spec.dtype) for spec in self.signature.outputs}

@@ -1,0 +1,101 @@
+"""LiteRT: runs .tflite graphs on the CPU through XNNPACK. The default backend."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from mobigen.bundle import Bundle
+from mobigen.errors import BundleError, MissingExtraError
+from mobigen.metadata import REPAIR
+from mobigen.runtime import Component, check_inputs
+from mobigen.signature import Signature, TensorSpec
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError as error:
+    raise MissingExtraError("the litert backend needs: pip install ai-edge-litert") from error
+
+__all__ = ["LiteRTComponent", "load"]
+
+MOST_THREADS = 4  # by default: phones have about that many fast cores, and small graphs gain nothing beyond
+
+
+def load(
+    bundle: Bundle, name: str, threads: int | None = None, weights: str | PathLike[str] | None = None
+) -> Component:
+    """The LiteRT graph of a bundle's component; `weights` is not used. Raises BundleError."""
+    return LiteRTComponent(bundle.graph(name, "litert"), bundle.signature(name), threads)
+
+
+class LiteRTComponent:
+    """A .tflite file with one signature, mapped into memory from its path."""
+
+    def __init__(self, path: Path, signature: Signature, threads: int | None = None) -> None:
+        """Open the graph.
+
+        Args:
+            path: the .tflite file; it must stay in place while the component lives.
+            signature: names, shapes and dtypes that the graph must have.
+            threads: CPU threads; None takes the cores at hand, at most 4.
+
+        Raises:
+            BundleError: LiteRT cannot read the file, or its inputs or outputs are not the signature's.
+        """
+        self.signature = signature
+        try:
+            with _quiet_stderr():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=threads or _default_threads())
+                self._interpreter.allocate_tensors()
+                self._run = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise BundleError(f"{path} is not a graph that LiteRT can run ({_first_line(error)}); {REPAIR}") from error
+        _check_tensors(path, signature.inputs, self._run.get_input_details())
+        _check_tensors(path, signature.outputs, self._run.get_output_details())
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the graph. Raises InputError on arrays that do not fit the signature."""
+        check_inputs(self.signature, inputs)
+        results = self._run(**inputs)
+        return {spec.name: results[spec.name] for spec in self.signature.outputs}
+
+
+def _default_threads() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
+
+
+def _check_tensors(path: Path, specs: Sequence[TensorSpec], details: dict[str, dict]) -> None:
+    """One side of the graph must be what metadata.json says, or an input would be misread."""
+    stated = {spec.name: (spec.dtype, spec.shape) for spec in specs}
+    found = {name: (np.dtype(each["dtype"]).name, tuple(map(int, each["shape"]))) for name, each in details.items()}
+    if found != stated:
+        raise BundleError(f"{path} has {found}, metadata says {stated}; {REPAIR}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to the null device: TFLite and XNNPACK announce themselves there natively.
+
+    The descriptor is the whole process's, so this is held for the opening of a graph only.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:  # the process has no standard error
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(null)
+        os.close(saved)

@@ -1,0 +1,83 @@
+"""Samplers: functions of a denoiser that walk from noise (t = 1) to data (t = 0).
+
+Time and velocity follow flow matching (Lipman et al., arXiv:2210.02747) on the straight path
+
+    x_t = (1 - t) x_0 + t noise,    velocity = noise - x_0,    so  x_0 = x_t - t velocity.
+
+Each sampler is a generator that yields a `Step` per call of the denoiser, so that progress, previews and
+cancelling belong to the caller. The arithmetic is plain, so NumPy arrays and torch tensors both work.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Denoiser", "Step", "euler", "few_step", "noise_source", "seeded_noise"]
+
+Array = Any  # a NumPy array or a torch tensor of floats; a sampler returns the kind that it was given
+Denoiser = Callable[[Array, float], Array]  # (x_t, t) -> velocity, of the shape of x_t
+
+
+@dataclass
+class Step:
+    """What one call of the denoiser led to.
+
+    Assigning to `latent` before the next step is asked for makes the sampler go on from that value.
+    """
+
+    index: int  # 0, 1, 2, ... in the order of the calls
+    time: float  # t at which the denoiser was called, in (0, 1]
+    estimate: Array  # x_0 as seen from this step
+    latent: Array  # x at the next time; after the last step, the sample
+
+
+def few_step(
+    denoise: Denoiser, noise: Array, times: Sequence[float], fresh_noise: Callable[[], Array]
+) -> Iterator[Step]:
+    """Predict x_0, put new noise on it for the next time, repeat; the last prediction is the sample.
+
+    The sampler of distribution-matched students (DMD2, Yin et al., arXiv:2405.14867, section 4.4).
+
+    Args:
+        denoise: (x_t, t) -> velocity, of the shape of x_t.
+        noise: unit normal latent of any shape, x at times[0].
+        times: descending, from 1 to above 0; one call of the denoiser each.
+        fresh_noise: returns a new unit normal array like `noise`; called between two steps.
+    """
+    latent = noise
+    for index, (time, next_time) in enumerate(pairwise([*times, 0.0])):
+        estimate = latent - time * denoise(latent, time)
+        latent = (1 - next_time) * estimate + next_time * fresh_noise() if next_time else estimate
+        step = Step(index, time, estimate, latent)
+        yield step
+        latent = step.latent
+
+
+def euler(denoise: Denoiser, noise: Array, times: Sequence[float]) -> Iterator[Step]:
+    """Integrate dx/dt = velocity with Euler's method (arXiv:2210.02747, section 2).
+
+    Args:
+        denoise: (x_t, t) -> velocity, of the shape of x_t.
+        noise: unit normal latent of any shape, x at times[0].
+        times: descending from 1 to 0; n + 1 times make n calls of the denoiser.
+    """
+    latent = noise
+    for index, (time, next_time) in enumerate(pairwise(times)):
+        velocity = denoise(latent, time)
+        step = Step(index, time, latent - time * velocity, latent + (next_time - time) * velocity)
+        yield step
+        latent = step.latent
+
+
+def noise_source(shape: Sequence[int], seed: int) -> Callable[[], np.ndarray]:
+    """A function whose calls return successive unit normal float32 arrays of one PCG64 stream."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    return lambda: generator.standard_normal(tuple(shape), dtype=np.float32)
+
+
+def seeded_noise(shape: Sequence[int], seed: int) -> np.ndarray:
+    """Unit normal float32 noise: the first array of `noise_source(shape, seed)`."""
+    return noise_source(shape, seed)()

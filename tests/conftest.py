@@ -1,0 +1,35 @@
+"""A tiny sticker model and its bundle, which the tests make themselves."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import tiny_bundle as tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A weights folder of a model named sticker, as training leaves it."""
+    pytest.importorskip("torch")
+    return tiny.tiny_weights(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="session")
+def exported_bundle(tiny_weights, tmp_path_factory):
+    """The tiny model's bundle, <folder>/sticker. Not to be changed: `bundle_folder` is a copy for that."""
+    pytest.importorskip("litert_torch")
+    return tiny.tiny_bundle(tmp_path_factory.mktemp("export") / "sticker", tiny_weights)
+
+
+@pytest.fixture
+def bundle_folder(exported_bundle, tmp_path):
+    """A copy of the tiny bundle that a test may damage."""
+    return Path(shutil.copytree(exported_bundle, tmp_path / "copy" / "sticker"))
+
+
+@pytest.fixture(scope="session")
+def pipeline(exported_bundle):
+    """The tiny model on LiteRT."""
+    from mobigen import load
+
+    return load(exported_bundle, threads=1)
