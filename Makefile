@@ -1,10 +1,10 @@
-# make demo · make test · make lint: each makes the environment that it needs, once.
+# make demo · make test · make lint · make export: each makes the environment that it needs, once.
 PYTHON ?= python3
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 DEMO := out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint export clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/'
@@ -20,6 +20,9 @@ lint: .venv-dev/.stamp ## ruff and mypy
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
+
+export: .venv-dev/.stamp ## weights/ -> export/: every model, each graph checked against its network
+	.venv-dev/bin/mobigen export sticker
 
 clean: ## Remove both environments and the demo's pictures
 	rm -rf .venv .venv-dev $(DEMO)

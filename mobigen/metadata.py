@@ -53,6 +53,7 @@ class SamplerPlan:
 
     kind: str  # a name of SAMPLER_KINDS
     times: Mapping[int, tuple[float, ...]]
+    guidance: float | None = None  # classifier-free, at every step; None if it is folded in or not wanted
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,8 @@ def _read_sampler(record: _Record) -> SamplerPlan:
             raise offers.complaint(steps, "are not descending times from 1 that fit the sampler")
     if not times:
         raise record.complaint("times", "is empty")
-    return SamplerPlan(kind, times)
+    guidance = None if record.values.get("guidance") is None else record.number("guidance")
+    return SamplerPlan(kind, times, guidance)
 
 
 def _step_count(offers: _Record, steps: str) -> int:

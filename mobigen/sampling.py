@@ -72,6 +72,19 @@ def euler(denoise: Denoiser, noise: Array, times: Sequence[float]) -> Iterator[S
         latent = step.latent
 
 
+def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Denoiser:
+    """A denoiser with classifier-free guidance (Ho and Salimans, arXiv:2207.12598): u + scale (c - u).
+
+    For a model that does not have it folded in; each call costs two evaluations.
+    """
+
+    def denoise(latent: Array, time: float) -> Array:
+        without = unconditional(latent, time)
+        return without + scale * (conditional(latent, time) - without)
+
+    return denoise
+
+
 def noise_source(shape: Sequence[int], seed: int) -> Callable[[], np.ndarray]:
     """A function whose calls return successive unit normal float32 arrays of one PCG64 stream."""
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -81,3 +94,10 @@ def noise_source(shape: Sequence[int], seed: int) -> Callable[[], np.ndarray]:
 def seeded_noise(shape: Sequence[int], seed: int) -> np.ndarray:
     """Unit normal float32 noise: the first array of `noise_source(shape, seed)`."""
     return noise_source(shape, seed)()
+
+
+# by the name that a bundle gives: (denoise, times, noise) -> steps, where each call of `noise` returns fresh noise
+SAMPLERS: dict[str, Callable[[Denoiser, Sequence[float], Callable[[], Array]], Iterator[Step]]] = {
+    "few_step": lambda denoise, times, noise: few_step(denoise, noise(), times, noise),
+    "euler": lambda denoise, times, noise: euler(denoise, noise(), times),
+}

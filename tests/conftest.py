@@ -1,10 +1,16 @@
 """A tiny sticker model and its bundle, which the tests make themselves."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import tiny_bundle as tiny
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch loads: tiny networks only wait for a second thread
+settings.register_profile("mobigen", deadline=None)  # the first call of a kernel takes long
+settings.load_profile("mobigen")
 
 
 @pytest.fixture(scope="session")

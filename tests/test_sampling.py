@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.sampling import euler, few_step, noise_source, seeded_noise
+from mobigen.sampling import euler, few_step, guided, noise_source, seeded_noise
 
 SHAPE = (1, 4, 8, 8)
 DATA = seeded_noise(SHAPE, 100)
@@ -108,3 +108,8 @@ def test_a_noise_source_never_repeats_itself():
     first, second = source(), source()
     np.testing.assert_array_equal(first, seeded_noise(SHAPE, 7))
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.2
+
+
+def test_guidance_goes_past_the_conditional_velocity():
+    denoise = guided(lambda latent, time: latent * 0 + 3 + time, lambda latent, time: latent * 0 + 1, 2.5)
+    np.testing.assert_allclose(denoise(np.zeros((1, 2), np.float32), 0.5), 1 + 2.5 * (3.5 - 1))

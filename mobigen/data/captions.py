@@ -9,7 +9,8 @@ from typing import Any
 __all__ = ["captions", "clean_name", "in_colour", "with_article"]
 
 COLOUR_WORDS = (
-    "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray", "grey", "violet",
+    "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray", "grey",
+    "violet",
 )  # fmt: skip
 BARE_NOUNS = re.compile(r"^(?:the |a |an |flag|keycap|[0-9])")
 

@@ -1,4 +1,4 @@
-"""The sticker set as latents: every picture encoded once, in several small movements, and every caption as text states."""
+"""The sticker set as latents: each picture encoded once, in several small movements; each caption as text states."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from mobigen.data.augment import jitter
+from mobigen.data.draw import draw_indices
 from mobigen.data.stickers import STYLES, StickerSet, premultiply
 from mobigen.data.words import token_ids
 from mobigen.models.autoencoder import Encoder
@@ -36,6 +38,7 @@ class Conditions(NamedTuple):
         return Conditions(self.text_states, self.text_mask * kept, self.style * kept)
 
     def nothing(self) -> Conditions:
+        """Without words and style, for the unconditional model."""
         return Conditions(self.text_states, torch.zeros_like(self.text_mask), torch.zeros_like(self.style))
 
 
@@ -53,7 +56,7 @@ class CaptionTable:
 
     def conditions(self, pictures: Tensor, generator: torch.Generator) -> Conditions:
         """A random caption of each of `pictures` (B,), in float32."""
-        variant = _choose(self.captions.shape[1], len(pictures), generator)
+        variant = draw_indices(self.captions.shape[1], len(pictures), generator)
         row = self.captions[pictures, variant]
         style = F.one_hot(self.styles[pictures], len(STYLES)).float()
         return Conditions(self.states[row].float(), self.masks[row].float(), style)
@@ -68,23 +71,29 @@ class LatentSet:
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Conditions]:
         """`count` random latents (count, C, h, w) in float32 with a random caption of each."""
-        picture = _choose(len(self.latents), count, generator)
-        movement = _choose(self.latents.shape[1], count, generator)
+        picture = draw_indices(len(self.latents), count, generator)
+        movement = draw_indices(self.latents.shape[1], count, generator)
         return self.latents[picture, movement].float(), self.table.conditions(picture, generator)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, made_from: str) -> None:
+        """Writes one file; `made_from` says what the latents depend on, see `was_made_from`."""
         partial = path.with_suffix(".partial")
-        save_file({"latents": self.latents, **vars(self.table)}, partial)
+        save_file({"latents": self.latents, **vars(self.table)}, partial, {"made_from": made_from})
         partial.replace(path)
+
+    @staticmethod
+    def was_made_from(path: Path, made_from: str) -> bool:
+        """True if `path` holds a set that was saved with the same `made_from`."""
+        if not path.is_file():
+            return False
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("made_from") == made_from
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> LatentSet:
-        tensors = load_file(path, device=str(device))
+        """Reads what `save` wrote, onto `device`."""
+        tensors = {name: tensor.to(device) for name, tensor in load_file(path).items()}
         return cls(tensors.pop("latents"), CaptionTable(**tensors))
-
-
-def _choose(options: int, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randint(options, (count,), generator=generator, device=generator.device)
 
 
 @torch.no_grad()
@@ -95,20 +104,24 @@ def encode_captions(
     texts = sorted({caption for sticker in stickers.stickers for caption in sticker.captions})
     row = {caption: index for index, caption in enumerate(texts)}
     ids = torch.from_numpy(token_ids(tokenizer, texts)).to(device)
-    encoded = [text_encoder(chunk) for chunk in ids.split(CHUNK)]
+    states, masks = zip(*(_in_half(*text_encoder(chunk)) for chunk in ids.split(CHUNK)), strict=True)
     return CaptionTable(
         captions=torch.tensor(
-            [[row[caption] for caption in sticker.captions] for sticker in stickers.stickers], device=device
+            [[row[text] for text in sticker.captions] for sticker in stickers.stickers], device=device
         ),
         styles=torch.tensor([sticker.style for sticker in stickers.stickers], device=device),
-        states=torch.cat([states.half() for states, _ in encoded]),
-        masks=torch.cat([mask.half() for _, mask in encoded]),
+        states=torch.cat(states),
+        masks=torch.cat(masks),
     )
+
+
+def _in_half(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return states.half(), mask.half()
 
 
 @torch.no_grad()
 def encode_pictures(stickers: StickerSet, encoder: Encoder, movements: int, device: torch.device) -> Tensor:
-    """Latents (N, movements, C, h, w) in float16 on `device`, where `encoder` is; the first movement of each is none."""
+    """Latents (N, movements, C, h, w) in float16 on `device`, where `encoder` is; the first of each is not moved."""
     generator = torch.Generator(device).manual_seed(0)
     mirrorable = torch.tensor([sticker.mirrorable for sticker in stickers.stickers], device=device)
     latents = []

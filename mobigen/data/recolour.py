@@ -1,6 +1,6 @@
 """Colour: which one dominates a sticker, and the same sticker in another.
 
-Everything works on hue, saturation and value as OpenCV gives them for float pictures (hue in degrees, others in [0, 1]).
+All work on hue, saturation and value as OpenCV gives them for float pictures: hue in degrees, the others in [0, 1].
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["COLOURS", "colour_shares", "dominant_region", "recolour"]
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 
 class Colour(NamedTuple):
@@ -38,13 +38,16 @@ COLOURS = {
     "white": Colour(0, 0.02, 0.95),
     "gray": Colour(0, 0.03, 0.58),
 }
+HUES = {  # upper bounds in degrees; above the last it is red again
+    "red": 14, "orange": 40, "yellow": 66, "green": 158, "teal": 192, "blue": 250, "purple": 298, "pink": 346,
+}  # fmt: skip
 GREY_BELOW = 0.22  # saturation under which a pixel has no hue
 REGION_WIDTH = 35.0  # degrees to either side of the dominant hue
 SHARE_NEEDED = 0.35  # of the visible area, for a region to count as the sticker's colour
 
 
 class Region(NamedTuple):
-    """The part of a sticker that gives it its colour: soft mask (H, W) in [0, 1], the colour's word, and its medians."""
+    """The part of a sticker that gives it its colour: soft mask (H, W) in [0, 1], its colour's name and its medians."""
 
     mask: Array
     name: str
@@ -60,20 +63,19 @@ def _hue_distance(hue: Array | float, other: Array | float) -> Array:
 
 
 def _names_of(hsv: Array) -> NDArray[np.intp]:
-    """The index in COLOURS of every pixel (..., 3)."""
+    """The index in COLOURS of every pixel (..., 3); where several rules hold, the first counts."""
     hue, saturation, value = hsv[..., 0], hsv[..., 1], hsv[..., 2]
+    grey, reddish = saturation < GREY_BELOW, (hue > 298) | (hue < 14)
+    rules = {
+        "black": (value < 0.16) | (grey & (value < 0.32)),
+        "white": grey & (value > 0.8),
+        "gray": grey,
+        "pink": reddish & (saturation < 0.6) & (value > 0.75),
+        "brown": (hue > 8) & (hue < 45) & (value < 0.62),
+    }
     order = list(COLOURS)
-    hues = ["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"]
-    edges = np.array([14, 40, 66, 158, 192, 250, 298, 346])  # upper bounds in degrees; above the last it is red again
-    named = np.array([order.index(name) for name in [*hues, "red"]])[np.searchsorted(edges, hue)]
-    warm = (hue < 45) | (hue > 340)
-    named = np.where(warm & (value < 0.62) & (hue > 8) & (hue < 45), order.index("brown"), named)
-    named = np.where(((hue > 298) | (hue < 14)) & (saturation < 0.6) & (value > 0.75), order.index("pink"), named)
-    grey = np.where(
-        value > 0.8, order.index("white"), np.where(value < 0.32, order.index("black"), order.index("gray"))
-    )
-    dark = value < 0.16
-    return np.where(dark, order.index("black"), np.where(saturation < GREY_BELOW, grey, named))
+    by_hue = np.array([order.index(name) for name in [*HUES, "red"]])[np.searchsorted(list(HUES.values()), hue)]
+    return np.select(list(rules.values()), [order.index(name) for name in rules], by_hue)
 
 
 def colour_shares(rgba: NDArray[np.uint8]) -> dict[str, float]:
@@ -84,7 +86,10 @@ def colour_shares(rgba: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def dominant_region(rgba: NDArray[np.uint8]) -> Region | None:
-    """The region of one hue, or of no hue, that covers most of a sticker; None where nothing covers SHARE_NEEDED."""
+    """The region of one hue, or of no hue, that covers most of a sticker `rgba` (H, W, 4) of uint8.
+
+    None where nothing covers SHARE_NEEDED of it.
+    """
     hsv = _hsv(rgba)
     alpha = rgba[..., 3].astype(np.float32) / 255
     coloured = (hsv[..., 1] >= GREY_BELOW) & (hsv[..., 2] >= 0.16)
@@ -100,6 +105,7 @@ def dominant_region(rgba: NDArray[np.uint8]) -> Region | None:
 
 
 def _region(mask: Array, hsv: Array, alpha: Array) -> Region | None:
+    """The region under `mask`, unless it is too small."""
     inside = mask > 0.5
     if mask.sum() < SHARE_NEEDED * max(alpha.sum(), 1.0) or inside.sum() < 64:
         return None
@@ -113,15 +119,19 @@ def _region(mask: Array, hsv: Array, alpha: Array) -> Region | None:
 
 def recolour(rgba: NDArray[np.uint8], region: Region, colour: str) -> NDArray[np.uint8]:
     """The sticker with its region moved to a colour of COLOURS, shading kept; `rgba` (H, W, 4) -> (H, W, 4), uint8."""
-    target, median = COLOURS[colour], region.median
-    hsv = _hsv(rgba)
-    turn = 0.5 * ((hsv[..., 0] - median.hue + 180) % 360 - 180) * (median.saturation >= GREY_BELOW)
-    saturation = hsv[..., 1] * target.saturation / max(median.saturation, 0.05)
-    if median.saturation < GREY_BELOW:
-        saturation = np.full_like(hsv[..., 1], target.saturation)
-    value = hsv[..., 2] * target.value / max(median.value, 0.05)
-    moved = np.stack([(target.hue + turn) % 360, np.clip(saturation, 0, 1), np.clip(value, 0, 1)], axis=-1)
+    moved = _moved(_hsv(rgba), region.median, COLOURS[colour])
     colours = cv2.cvtColor(moved.astype(np.float32), cv2.COLOR_HSV2RGB)
     mask = region.mask[..., None]
     mixed = colours * mask + rgba[..., :3].astype(np.float32) / 255 * (1 - mask)
     return np.dstack([np.round(mixed * 255).clip(0, 255).astype(np.uint8), rgba[..., 3]])
+
+
+def _moved(hsv: Array, median: Colour, target: Colour) -> Array:
+    """`hsv` (H, W, 3) with `median` moved to `target`: half of the spread in hue stays, shading keeps its ratios."""
+    if median.saturation < GREY_BELOW:  # no hue to keep
+        turn, saturation = np.zeros_like(hsv[..., 0]), np.full_like(hsv[..., 1], target.saturation)
+    else:
+        turn = 0.5 * ((hsv[..., 0] - median.hue + 180) % 360 - 180)
+        saturation = hsv[..., 1] * target.saturation / median.saturation
+    value = hsv[..., 2] * target.value / max(median.value, 0.05)
+    return np.stack([(target.hue + turn) % 360, np.clip(saturation, 0, 1), np.clip(value, 0, 1)], axis=-1)

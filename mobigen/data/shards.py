@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import webdataset as wds
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from mobigen.errors import InputError
 
@@ -26,64 +29,101 @@ class Sample(NamedTuple):
 
 
 def read_shards(folder: Path) -> Iterator[Sample]:
-    """The samples of every `*.tar` in `folder`, in order.
+    """The samples of every `*.tar` in `folder`, in order; the same in every process of a run.
 
     Raises:
-        InputError: there is no shard, or a sample lacks its picture or its JSON.
+        InputError: there is no shard, one is damaged, or a sample lacks its picture or its JSON object.
     """
-    shards = sorted(str(path) for path in folder.glob("*.tar"))
+    shards = sorted(folder.glob("*.tar"))
     if not shards:
         raise InputError(f"no *.tar shards in {folder}; make some with `mobigen data pack FOLDER --out {folder}`")
-    for raw in wds.WebDataset(shards, shardshuffle=False):
-        suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in raw), None)
-        if suffix is None or "json" not in raw:
-            raise InputError(
-                f"sample {raw['__key__']} in {folder} needs a picture ({', '.join(IMAGE_SUFFIXES)}) and a .json"
-            )
-        yield Sample(raw["__key__"], raw[suffix], json.loads(raw["json"]))
+    try:
+        for raw in group_by_keys(tar_file_expander(_opened(shards))):
+            yield _sample(raw, folder)
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        reason = error.args[0] if error.args else "it ends too early"
+        raise InputError(f"a shard in {folder} is damaged ({reason}); pack or download it again") from error
+
+
+def _opened(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    """As webdataset's own opener, which leaves the files open and shares them out among processes."""
+    for shard in shards:
+        with shard.open("rb") as stream:
+            yield {"url": str(shard), "stream": stream}
+
+
+def _sample(raw: dict[str, Any], folder: Path) -> Sample:
+    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in raw), None)
+    try:
+        record = json.loads(raw["json"])
+    except (KeyError, ValueError):
+        record = None
+    if suffix is None or not isinstance(record, dict):
+        accepted = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"sample {raw['__key__']} in {folder} needs a picture ({accepted}) and a JSON object")
+    return Sample(raw["__key__"], raw[suffix], record)
 
 
 def pack_folder(folder: Path, out: Path) -> int:
-    """Packs an imagefolder (pictures and a `metadata.jsonl` with a `file_name` a line) into shards; returns the samples.
+    """Packs an imagefolder (pictures and a `metadata.jsonl` with a `file_name` a line) into shards.
 
     The other fields of a line become the sample's record; `text` serves as its name. Shards are written beside their
-    place and renamed when whole.
+    place and renamed when whole; those of an earlier packing are replaced.
+
+    Returns:
+        The number of samples.
 
     Raises:
         InputError: no metadata.jsonl, a line that cannot be read, or a picture that is missing.
     """
     records = _read_metadata(folder)
     partial = out.with_name(out.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    pattern = str(partial / "shard-%05d.tar")
-    with wds.ShardWriter(pattern, maxcount=SAMPLES_A_SHARD, verbose=0) as writer:
-        for index, record in enumerate(records):
-            path = folder / record.pop("file_name")
-            record.setdefault("name", record.pop("text", path.stem))
-            writer.write(
-                {"__key__": f"{index:07d}", path.suffix.lstrip(".").lower(): path.read_bytes(), "json": record}
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    for shard in partial.iterdir():
-        shard.replace(out / shard.name)
-    partial.rmdir()
+    shutil.rmtree(partial, ignore_errors=True)  # of an interrupted packing
+    partial.mkdir(parents=True)
+    try:
+        _write_shards(folder, records, partial)
+        out.mkdir(parents=True, exist_ok=True)
+        for earlier in out.glob("shard-[0-9]*.tar"):
+            earlier.unlink()
+        for shard in partial.iterdir():
+            shard.replace(out / shard.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return len(records)
 
 
+def _write_shards(folder: Path, records: list[dict[str, Any]], out: Path) -> None:
+    pattern = str(out).replace("%", "%%") + "/shard-%05d.tar"
+    with wds.ShardWriter(pattern, maxcount=SAMPLES_A_SHARD, verbose=0) as writer:
+        for index, record in enumerate(records):
+            path = folder / record["file_name"]
+            text = record.get("text", path.stem)
+            rest = {field: value for field, value in record.items() if field not in ("file_name", "text")}
+            suffix = path.suffix.lstrip(".").lower()
+            writer.write({"__key__": f"{index:07d}", suffix: path.read_bytes(), "json": {"name": text, **rest}})
+
+
 def _read_metadata(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metadata.jsonl, each naming a picture that is there. Raises InputError."""
     listing = folder / "metadata.jsonl"
-    if not listing.is_file():
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"no {listing}; write one JSON object a line, with file_name and text (the imagefolder convention)"
-        )
+            f"cannot read {listing}; write one JSON object a line, with file_name and text (the imagefolder convention)"
+        ) from error
     records = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
             path = folder / record["file_name"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{listing}, line {number}: not a JSON object with file_name ({error})") from error
         if not path.is_file() or path.suffix.lstrip(".").lower() not in IMAGE_SUFFIXES:
             raise InputError(f"{listing}, line {number}: no picture {path} (accepted: {', '.join(IMAGE_SUFFIXES)})")
+        if not isinstance(record.get("name", record.get("text", "")), str):
+            raise InputError(f"{listing}, line {number}: text is not a string; give the picture's name in words")
         records.append(record)
+    if not records:
+        raise InputError(f"{listing} names no pictures; write one JSON object a line, with file_name and text")
     return records

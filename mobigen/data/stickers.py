@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from mobigen.data.augment import jitter
 from mobigen.data.captions import captions
+from mobigen.data.draw import draw_indices
 from mobigen.data.recolour import COLOURS, dominant_region, recolour
 from mobigen.data.shards import Sample, read_shards
 from mobigen.errors import InputError
@@ -26,6 +28,7 @@ __all__ = ["STYLES", "Sticker", "StickerBatches", "StickerSet", "load_stickers",
 
 STYLES = ("3d", "color", "flat", "noto", "twemoji", "emojitwo", "blob")
 TEXT_LIKE = ("button", "keycap", "clock", "sign", "symbol", "letter", "number", "facing", "left", "right", "arrow", "’")
+CHUNK = 256  # samples decoded at once
 FIXED_COLOUR_GROUPS = ("People & Body", "Flags")  # skin and flags keep their colours
 
 
@@ -48,9 +51,10 @@ class StickerSet:
     stickers: Sequence[Sticker]
 
     def subset(self, wanted: Sequence[int]) -> StickerSet:
+        """The stickers at the indices `wanted`, in that order, copied into memory."""
         return StickerSet(self.images[torch.as_tensor(wanted)], [self.stickers[index] for index in wanted])
 
-    def held_out(self, share: float, seed: int = 0) -> tuple[StickerSet, StickerSet]:
+    def held_out(self, share: float = 0.1, seed: int = 0) -> tuple[StickerSet, StickerSet]:
         """Originals only, split at random into (kept, held out)."""
         originals = [index for index, sticker in enumerate(self.stickers) if sticker.original]
         random.Random(seed).shuffle(originals)
@@ -66,7 +70,7 @@ def load_stickers(
     Args:
         folder: holds `*.tar` shards of RGBA pictures and JSON with `name` and, if known, `style`, `keywords`, `group`.
         cache: a folder for the decoded pictures; memory-mapped, so a large set need not fit in memory.
-        recoloured: copies of every sticker with one clear colour, in other colours.
+        recoloured: copies of every sticker with one clear colour, in other colours; at most 11.
         captions_each: caption variants of a picture.
         size: pixels a side.
 
@@ -81,27 +85,30 @@ def load_stickers(
         Sticker(**{**fields, "captions": tuple(fields["captions"])})
         for fields in json.loads(listing.read_text())["stickers"]
     ]
-    images = np.load(cache / "stickers.npy", mmap_mode="c")
+    images = np.memmap(cache / "stickers.rgba", np.uint8, mode="c", shape=(len(stickers), size, size, 4))
     return StickerSet(torch.from_numpy(images), stickers)
 
 
 def _fingerprint(folder: Path) -> list[list[Any]]:
-    return [[path.name, path.stat().st_size] for path in sorted(folder.glob("*.tar"))]
+    """Changes when a shard is written; the size alone may not, since tar fills up blocks."""
+    shards = sorted(folder.glob("*.tar"))
+    return [[shard.name, shard.stat().st_size, shard.stat().st_mtime_ns] for shard in shards]
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:
-    """Decodes on threads, in order, into `stickers.npy` and `stickers.json`; the listing is written last."""
+    """Decodes on threads, in order, into `stickers.rgba` and `stickers.json`; the listing, which vouches for the
+    pictures, goes first and comes last."""
     cache.mkdir(parents=True, exist_ok=True)
-    samples = list(read_shards(folder))
-    with ThreadPoolExecutor() as pool:
-        made = [pair for pairs in pool.map(lambda sample: list(_variants(sample, settings)), samples) for pair in pairs]
-    images = np.lib.format.open_memmap(
-        cache / "stickers.npy", mode="w+", dtype=np.uint8, shape=(len(made), settings["size"], settings["size"], 4)
-    )
-    for index, (image, _) in enumerate(made):
-        images[index] = image
-    images.flush()
-    stickers = [asdict(sticker) for _, sticker in made]
+    (cache / "stickers.json").unlink(missing_ok=True)
+    (cache / "stickers.rgba").unlink(missing_ok=True)
+    samples = read_shards(folder)
+    stickers = []
+    with (cache / "stickers.rgba").open("wb") as pictures, ThreadPoolExecutor() as pool:
+        while chunk := list(islice(samples, CHUNK)):
+            for variants in pool.map(lambda sample: list(_variants(sample, settings)), chunk):
+                for picture, sticker in variants:
+                    pictures.write(picture.tobytes())
+                    stickers.append(asdict(sticker))
     partial = cache / "stickers.json.partial"
     partial.write_text(json.dumps({"settings": settings, "stickers": stickers}))
     partial.replace(cache / "stickers.json")
@@ -111,29 +118,34 @@ def _variants(sample: Sample, settings: dict[str, Any]) -> Iterator[tuple[NDArra
     """The picture itself, then its recoloured copies; the same sample always gives the same ones."""
     source = random.Random(sample.key)
     image, record = _picture(sample, settings["size"]), sample.record
-    style = STYLES.index(record.get("style", STYLES[0]))
-    group = record.get("group")
-    mirrorable = group not in ("Symbols", "Flags") and not any(word in record["name"].lower() for word in TEXT_LIKE)
-    movable = group not in FIXED_COLOUR_GROUPS and record.get("skin_tone") is None
-    region = dominant_region(image) if movable else None
+    region = dominant_region(image) if _may_change_colour(record) else None
     natural = region.name if region else None
-    said = captions(record, natural, False, settings["captions"], source)
-    yield image, Sticker(record["name"], style, tuple(said), mirrorable, True)
+    yield image, _sticker(record, captions(record, natural, False, settings["captions"], source), original=True)
     if region is not None:
         for colour in source.sample([name for name in COLOURS if name != natural], settings["recoloured"]):
             said = captions(record, colour, True, settings["captions"], source)
-            yield recolour(image, region, colour), Sticker(record["name"], style, tuple(said), mirrorable, False)
+            yield recolour(image, region, colour), _sticker(record, said, original=False)
+
+
+def _sticker(record: dict[str, Any], said: Sequence[str], original: bool) -> Sticker:
+    text_like = any(word in record["name"].lower() for word in TEXT_LIKE)
+    mirrorable = record.get("group") not in ("Symbols", "Flags") and not text_like
+    return Sticker(record["name"], STYLES.index(record.get("style", STYLES[0])), tuple(said), mirrorable, original)
+
+
+def _may_change_colour(record: dict[str, Any]) -> bool:
+    return record.get("group") not in FIXED_COLOUR_GROUPS and record.get("skin_tone") is None
 
 
 def _picture(sample: Sample, size: int) -> NDArray[np.uint8]:
+    """Straight RGBA (size, size, 4). Raises InputError if the sample cannot be a sticker."""
     image = cv2.imdecode(np.frombuffer(sample.image, np.uint8), cv2.IMREAD_UNCHANGED)
-    if (
-        image is None
-        or image.ndim != 3
-        or "name" not in sample.record
-        or sample.record.get("style", STYLES[0]) not in STYLES
-    ):
-        raise InputError(f"sample {sample.key} needs a colour picture, a name and a style of: {', '.join(STYLES)}")
+    coloured = image is not None and image.ndim == 3 and image.dtype == np.uint8
+    named = isinstance(sample.record.get("name"), str)
+    if image is None or not coloured or not named or sample.record.get("style", STYLES[0]) not in STYLES:
+        raise InputError(
+            f"sample {sample.key} needs an 8-bit colour picture, a name and a style of: {', '.join(STYLES)}"
+        )
     if image.shape[2] == 3:
         image = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
     rgba = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
@@ -148,7 +160,7 @@ def premultiply(images: Tensor) -> Tensor:
 
 
 class StickerBatches:
-    """Random batches of a set on the training device; the pictures live there too when they take less than half of it."""
+    """Random batches of a set on the training device; pictures that take less than half of its memory live there."""
 
     def __init__(self, stickers: StickerSet, device: torch.device):
         self.images = stickers.images
@@ -158,6 +170,6 @@ class StickerBatches:
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Indices (count,) and pictures (count, 4, H, W) from `premultiply`, slightly moved."""
-        drawn = torch.randint(len(self.images), (count,), generator=generator, device=generator.device)
+        drawn = draw_indices(len(self.images), count, generator)
         pictures = premultiply(self.images[drawn.to(self.images.device)].to(generator.device))
         return drawn, jitter(pictures, self.mirrorable[drawn], generator)

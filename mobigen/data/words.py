@@ -23,9 +23,10 @@ PIECES = 1200  # word pieces for words outside the vocabulary
 ADJECTIVES = (
     "sleepy", "happy", "sad", "angry", "smiling", "crying", "laughing", "tiny", "small", "big", "huge", "old", "young",
     "baby", "cute", "funny", "scary", "shiny", "golden", "silver", "wooden", "metal", "glass", "broken", "burning",
-    "frozen", "wet", "flying", "running", "sitting", "standing", "dancing", "fast", "slow", "round", "square", "striped",
-    "spotted", "fluffy", "furry", "hungry", "tired", "surprised", "confused", "grinning", "winking", "bright", "dark",
-    "colourful", "magical", "delicious", "ripe", "rotten", "royal", "wild", "toy", "cartoon", "glowing", "crowned",
+    "frozen", "wet", "flying", "running", "sitting", "standing", "dancing", "fast", "slow", "round", "square",
+    "striped", "spotted", "fluffy", "furry", "hungry", "tired", "surprised", "confused", "grinning", "winking",
+    "bright", "dark", "colourful", "magical", "delicious", "ripe", "rotten", "royal", "wild", "toy", "cartoon",
+    "glowing", "crowned",
 )  # fmt: skip
 
 
@@ -38,13 +39,13 @@ def common_words(count: int) -> list[str]:
     try:
         import wordfreq
     except ImportError as error:
-        raise MissingExtraError("word lists need wordfreq; install them with `pip install mobigen[train]`") from error
+        raise MissingExtraError("word lists need wordfreq; run: pip install 'mobigen[teachers]'") from error
     words = wordfreq.top_n_list("en", count * 2)
     return [word for word in words if re.fullmatch(r"[a-z][a-z'-]+", word)][:count]
 
 
 def make_tokenizer(texts: Sequence[str], words: Sequence[str], vocabulary: int, tokens: int) -> Tokenizer:
-    """A lower-casing WordPiece tokenizer that knows every word of `texts`, the first of `words` and pieces for the rest.
+    """A lower-casing WordPiece tokenizer: every word of `texts`, then the first of `words`, and pieces for the rest.
 
     Args:
         texts: captions; their words come first.

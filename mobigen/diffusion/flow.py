@@ -28,12 +28,15 @@ def clean_estimate(noisy: Tensor, velocity: Tensor, time: Tensor) -> Tensor:
 
 
 def guide(conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> Tensor:
-    """Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): unconditional + scale (conditional - unconditional)."""
+    """Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): 0 leaves out the conditions, 1 changes nothing."""
     return unconditional + scale * (conditional - unconditional)
 
 
 def logit_normal_times(count: int, generator: torch.Generator, mean: float = 0.0, deviation: float = 1.0) -> Tensor:
-    """Times in (0, 1) whose logits are normal (Esser et al., arXiv 2403.03206, eq. 19), (count,) on the generator's device."""
+    """Times (count,) in (0, 1) whose logits are normal (Esser et al., arXiv 2403.03206, eq. 19).
+
+    They are on the generator's device.
+    """
     normal = torch.randn(count, generator=generator, device=generator.device)
     return torch.sigmoid(mean + deviation * normal)
 

@@ -1,4 +1,4 @@
-"""Distils the decoder that ships from the teacher decoder, by output and feature matching (Turbo-VAED, arXiv 2508.09136)."""
+"""Distils the decoder that ships from the teacher decoder, by output and features (Turbo-VAED, arXiv 2508.09136)."""
 
 from __future__ import annotations
 
@@ -31,22 +31,18 @@ class FeaturePyramid(nn.Module):
 
 
 class DecoderStudent(nn.Module):
-    """The small decoder, with one projection a level into the teacher's feature space; the projections are discarded."""
+    """The small decoder, with a projection a level into the teacher's feature space; they are discarded at the end."""
 
     def __init__(self, decoder: Decoder, teacher: TeacherDecoder):
         super().__init__()
         self.pyramid = FeaturePyramid(decoder)
-        pairs = zip(decoder.levels, teacher.levels, strict=True)
-        self.projections = nn.ModuleList(nn.Conv2d(_width(mine), _width(theirs), 1) for mine, theirs in pairs)
+        pairs = zip(decoder.widths, teacher.widths, strict=True)
+        self.projections = nn.ModuleList(nn.Conv2d(mine, theirs, 1) for mine, theirs in pairs)
 
     def forward(self, latent: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Latent (B, C, h, w) -> straight RGBA, and the projected features of the three levels."""
         straight, features = self.pyramid(latent)
         return straight, [project(feature) for project, feature in zip(self.projections, features, strict=True)]
-
-
-def _width(level: Any) -> int:
-    return level[0].first.in_channels
 
 
 class DecoderDistillation:
@@ -84,9 +80,8 @@ class DecoderDistillation:
         total, parts = picture_loss(straight, images, generator, self.frozen.get("perceptual"), self.weight)
         visible = (images[:, 3:] + 1) / 2
         output = ((straight.float() - target.float())[:, :3] * visible).abs().mean()
-        features = torch.stack(
-            [_relative_error(mine, theirs) for mine, theirs in zip(projected, wanted, strict=True)]
-        ).mean()
+        errors = [_relative_error(mine, theirs) for mine, theirs in zip(projected, wanted, strict=True)]
+        features = torch.stack(errors).mean()
         parts = {**parts, "output": output.detach(), "features": features.detach()}
         return Loss(total + self.OUTPUT_WEIGHT * output + self.FEATURE_WEIGHT * features, parts)
 

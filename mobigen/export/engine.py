@@ -29,11 +29,11 @@ from mobigen.registry import find_model
 from mobigen.runtime.litert import LiteRTComponent
 from mobigen.runtime.torch import TorchComponent
 
-__all__ = ["PLANS", "REPORT", "convert_to", "export_model"]
+__all__ = ["PLANS", "REPORT", "convert_to", "export_model", "plan_export"]
 
 # model -> component -> precision, chosen by `python -m benchmarks.precisions`
 PLANS: dict[str, dict[str, str]] = {
-    "sticker": {"text_encoder": "int8-dynamic", "denoiser": "int8-dynamic", "decoder": "int8-dynamic"},
+    "sticker": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-dynamic"},
 }
 REPORT = "report.json"
 THREADS = 2  # for parity and the report's times
@@ -59,8 +59,7 @@ def export_model(name: str, weights: Path, out: Path, precisions: Mapping[str, s
         ParityError: a graph, or the picture of them all, is too far from the networks'; `out` is as it was.
         MissingExtraError: the converters are not installed.
     """
-    plan = _choose_precisions(find_model(name).name, precisions or {})
-    source = read_source(name, weights, plan)
+    plan, source = plan_export(name, weights, out, precisions)
     samples = source.record(PARITY_PROMPTS)
     calibrated = any(map(needs_calibration, plan.values()))
     calibration = source.record(CALIBRATION_PROMPTS if calibrated else ())
@@ -77,6 +76,25 @@ def export_model(name: str, weights: Path, out: Path, precisions: Mapping[str, s
         write_report(folder / REPORT, name, graphs, pictures)
         load_bundle(folder)  # an app will read it so
     return out
+
+
+def plan_export(
+    name: str, weights: Path, out: Path, precisions: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], Source]:
+    """Check all that can be checked before the slow part; nothing is written.
+
+    Args: as of `export_model`.
+
+    Returns:
+        Component -> precision, and the networks.
+
+    Raises:
+        InputError, WeightsError, ExportError: as `export_model`.
+    """
+    plan = _choose_precisions(find_model(name).name, precisions or {})
+    if out.exists() and not (out / METADATA).is_file():  # replacing it would destroy something else
+        raise ExportError(f"{out} exists and is not a bundle; choose another place, or move it away")
+    return plan, read_source(name, weights, plan)
 
 
 def _choose_precisions(name: str, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -143,13 +161,7 @@ def _write_metadata(folder: Path, source: Source, graphs: Sequence[GraphReport])
 
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `out` when all went well, and vanishes when it did not.
-
-    Raises:
-        ExportError: `out` exists and is not a bundle, so replacing it would destroy something else.
-    """
-    if out.exists() and not (out / METADATA).is_file():
-        raise ExportError(f"{out} exists and is not a bundle; choose another place, or move it away")
+    """A new folder that takes the place of `out` when all went well, and vanishes when it did not."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         folder, old = Path(scratch, "new"), Path(scratch, "old")

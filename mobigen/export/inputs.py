@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from mobigen.errors import ExportError
 from mobigen.metadata import TextToImageSettings
 from mobigen.runtime import Component
-from mobigen.sampling import euler, few_step, noise_source
+from mobigen.sampling import SAMPLERS, Denoiser, guided, noise_source
 from mobigen.signature import Signature
 
 __all__ = ["CALIBRATION_PROMPTS", "PARITY_PROMPTS", "Arrays", "check_fit", "record_inputs"]
@@ -104,12 +104,19 @@ def _sample(
     """The finished latent of one request."""
     shape = next(spec.shape for spec in signature.inputs if spec.name == "latent")
     noise = noise_source(shape, seed)
-    times = settings.sampler.times[settings.default_steps]
+    plan = settings.sampler
+    times = plan.times[settings.default_steps]
 
-    def denoise(latent: np.ndarray, time: float) -> np.ndarray:
-        at = np.full((1,), time, np.float32)
-        return run("denoiser", latent=latent.astype(np.float32), time=at, **condition)["velocity"]
+    def told(known: Arrays) -> Denoiser:
+        def denoise(latent: np.ndarray, time: float) -> np.ndarray:
+            at = np.full((1,), time, np.float32)
+            return run("denoiser", latent=latent.astype(np.float32), time=at, **known)["velocity"]
 
-    few = settings.sampler.kind == "few_step"
-    steps = few_step(denoise, noise(), times, noise) if few else euler(denoise, noise(), times)
-    return [step.latent for step in steps][-1].astype(np.float32)
+        return denoise
+
+    denoise = told(condition)
+    if plan.guidance is not None:
+        nothing = {name: np.zeros_like(values) for name, values in condition.items()}
+        denoise = guided(denoise, told(nothing), plan.guidance)
+    *_, last = SAMPLERS[plan.kind](denoise, times, noise)
+    return last.latent.astype(np.float32)

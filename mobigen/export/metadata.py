@@ -16,7 +16,7 @@ from mobigen.metadata import SCHEMA_VERSION, Artefact
 from mobigen.registry import find_model
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["TOKENIZER", "ModelCard", "describe_bundle", "read_card"]
+__all__ = ["CREDITS", "PIPELINE", "TOKENIZER", "ModelCard", "describe_bundle", "read_card"]
 
 TOKENIZER = "tokenizer.json"
 PIPELINE = "pipeline.json"

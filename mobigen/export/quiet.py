@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
+from mobigen.runtime.quiet import quiet_descriptors
+
 __all__ = ["quiet"]
 
 
@@ -19,19 +21,5 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore")
         sys.stdout.flush()
         sys.stderr.flush()
-        with redirect_stdout(null), redirect_stderr(null), _descriptors(null.fileno()):
+        with redirect_stdout(null), redirect_stderr(null), quiet_descriptors(1, 2):
             yield
-
-
-@contextmanager
-def _descriptors(target: int) -> Iterator[None]:
-    """Point descriptors 1 and 2 at `target`: native code writes there."""
-    saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
-    try:
-        for descriptor in saved:
-            os.dup2(target, descriptor)
-        yield
-    finally:
-        for descriptor, copy in saved.items():
-            os.dup2(copy, descriptor)
-            os.close(copy)

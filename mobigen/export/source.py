@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mobigen.errors import BundleError, ExportError
+from mobigen.errors import BundleError, ExportError, WeightsError
 from mobigen.export.inputs import Arrays, check_fit, record_inputs
-from mobigen.export.metadata import TOKENIZER, ModelCard, describe_bundle, read_card
+from mobigen.export.metadata import CREDITS, PIPELINE, TOKENIZER, ModelCard, describe_bundle, read_card
 from mobigen.metadata import REPAIR, Artefact, TextToImageSettings, read_metadata
 from mobigen.models.network import Network
 from mobigen.runtime.torch import TorchComponent, find_weights, load_network
 
-__all__ = ["Source", "read_source"]
+__all__ = ["Source", "gather_weights", "read_source"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,36 @@ def read_source(name: str, weights: Path, components: Iterable[str]) -> Source:
     settings = _check_card(card, networks, weights)
     check_fit(settings, {each: network.signature() for each, network in networks.items()}, weights / TOKENIZER)
     return Source(networks, card, settings, weights / TOKENIZER)
+
+
+@contextmanager
+def gather_weights(folders: Sequence[Path], components: Iterable[str]) -> Iterator[Path]:
+    """Several weights folders as one: what was trained here in front, what it was trained beside behind.
+
+    Args:
+        folders: at least one; a single one is given back as it is.
+        components: names of the component folders that are needed.
+
+    Raises:
+        WeightsError: a component or a file is in none of the folders.
+    """
+    if len(folders) == 1:
+        yield folders[0]
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in (*components, TOKENIZER, PIPELINE, CREDITS):
+            _copy_first(name, folders, Path(scratch))
+        yield Path(scratch)
+
+
+def _copy_first(name: str, folders: Sequence[Path], target: Path) -> None:
+    found = next((folder / name for folder in folders if (folder / name).exists()), None)
+    if found is None:
+        raise WeightsError(f"{name} is in none of {', '.join(map(str, folders))}; give the folder that has it as well")
+    if found.is_dir():
+        shutil.copytree(found, target / name)
+    else:
+        shutil.copyfile(found, target / name)
 
 
 def _check_card(card: ModelCard, networks: Mapping[str, Network], weights: Path) -> TextToImageSettings:

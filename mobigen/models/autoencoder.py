@@ -9,11 +9,13 @@ Budget at the default sizes: encoder 5.7 M, teacher decoder 13.0 M, shipped deco
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from mobigen.errors import ConfigError
 from mobigen.models.network import Network
 from mobigen.nn.conv import PlainResidualBlock, ResidualBlock
 from mobigen.nn.norm import ChannelRMSNorm
@@ -24,10 +26,20 @@ __all__ = ["Decoder", "Encoder", "PyramidDecoder", "TeacherDecoder"]
 
 FOLD = 4  # pixels a side that become channels before the first convolution
 LEVELS = 3  # 64x64, 32x32 and 16x16 maps of a 256x256 picture
+Block = ResidualBlock | PlainResidualBlock
+
+
+def _check_levels(widths: Sequence[int]) -> None:
+    if len(widths) != LEVELS:
+        raise ConfigError(f"an autoencoder has {LEVELS} levels, one width each; got {list(widths)}")
 
 
 class Encoder(Network):
-    """Picture -> latent. The last layer is a batch norm without weights, so latents have unit variance in every channel."""
+    """Picture -> latent. The last layer, a batch norm without weights, gives every channel of a latent unit variance.
+
+    Raises:
+        ConfigError: `widths` are not three.
+    """
 
     component: ClassVar[str] = "encoder"
 
@@ -39,6 +51,7 @@ class Encoder(Network):
         depth: int = 2,  # residual blocks a level
     ):
         super().__init__()
+        _check_levels(widths)
         self.image_size, self.latent_channels = image_size, latent_channels
         layers: list[nn.Module] = [FoldDown(4, widths[0], FOLD, kernel=3)]
         for level, width in enumerate(widths):
@@ -50,8 +63,9 @@ class Encoder(Network):
         self.normalise = nn.BatchNorm2d(latent_channels, affine=False, momentum=0.02)
 
     def forward(self, image: Tensor) -> Tensor:
-        """`image` (B, 4, H, W): colour premultiplied by alpha, and alpha, in [-1, 1] -> latent (B, C, H / 16, W / 16)."""
-        return self.normalise(self.trunk(image).float())
+        """`image` (B, 4, H, W): premultiplied colour, and alpha, in [-1, 1] -> latent (B, C, H / 16, W / 16)."""
+        statistics = self.normalise.get_buffer("running_var")  # float32 while training, whatever the trunk gives
+        return self.normalise(self.trunk(image).to(statistics.dtype))
 
     def signature(self) -> Signature:
         size = self.image_size
@@ -64,15 +78,21 @@ class Encoder(Network):
 
 
 class PyramidDecoder(Network):
-    """What both decoders share: three levels of blocks on the way up, whose maps can be compared in distillation."""
+    """What both decoders share: three levels of blocks on the way up, whose maps can be compared in distillation.
 
-    component: ClassVar[str] = "decoder"
-    latent_channels: int
-    image_size: int
-    entry: nn.Conv2d
-    levels: nn.ModuleList  # blocks at 1/16, 1/8 and 1/4
-    ups: nn.ModuleList  # between the levels
+    A decoder gives it a kind of block, and adds the head that makes a picture of the last map.
+    """
+
     head: nn.Module
+
+    def __init__(self, block: type[Block], image_size: int, latent_channels: int, widths: Sequence[int], depth: int):
+        """`widths` at 1/16, 1/8 and 1/4; `depth` blocks a level. Raises ConfigError if the widths are not three."""
+        super().__init__()
+        _check_levels(widths)
+        self.image_size, self.latent_channels, self.widths = image_size, latent_channels, tuple(widths)
+        self.entry = nn.Conv2d(latent_channels, widths[0], 3, padding=1)
+        self.levels = nn.ModuleList(nn.Sequential(*(block(width) for _ in range(depth))) for width in widths)
+        self.ups = nn.ModuleList(ShuffleUp(width, narrower, 2) for width, narrower in pairwise(widths))
 
     def features(self, latent: Tensor) -> list[Tensor]:
         """`latent` (B, C, h, w) -> maps of widths (B, w_i, 2^i h, 2^i w), i = 0, 1, 2."""
@@ -107,16 +127,14 @@ class TeacherDecoder(PyramidDecoder):
         widths: Sequence[int] = (384, 256, 128),  # at 1/16, 1/8 and 1/4
         depth: int = 3,
     ):
-        super().__init__()
-        self.image_size, self.latent_channels = image_size, latent_channels
-        self.entry = nn.Conv2d(latent_channels, widths[0], 3, padding=1)
-        self.levels = nn.ModuleList(nn.Sequential(*(ResidualBlock(width) for _ in range(depth))) for width in widths)
-        self.ups = nn.ModuleList(ShuffleUp(widths[i], widths[i + 1], 2) for i in range(LEVELS - 1))
+        super().__init__(ResidualBlock, image_size, latent_channels, widths, depth)
         self.head = nn.Sequential(ChannelRMSNorm(), nn.SiLU(), ShuffleUp(widths[-1], 4, FOLD, kernel=3))
 
 
 class Decoder(PyramidDecoder):
     """The decoder that ships: plain convolutions and ReLU, no norms, at most 4 M parameters."""
+
+    component: ClassVar[str] = "decoder"
 
     def __init__(
         self,
@@ -126,13 +144,7 @@ class Decoder(PyramidDecoder):
         depth: int = 2,
         head_width: int = 32,  # at 1/2
     ):
-        super().__init__()
-        self.image_size, self.latent_channels = image_size, latent_channels
-        self.entry = nn.Conv2d(latent_channels, widths[0], 3, padding=1)
-        self.levels = nn.ModuleList(
-            nn.Sequential(*(PlainResidualBlock(width) for _ in range(depth))) for width in widths
-        )
-        self.ups = nn.ModuleList(ShuffleUp(widths[i], widths[i + 1], 2) for i in range(LEVELS - 1))
+        super().__init__(PlainResidualBlock, image_size, latent_channels, widths, depth)
         self.head = nn.Sequential(
             ShuffleUp(widths[-1], head_width, 2, kernel=3), nn.ReLU(), ShuffleUp(head_width, 4, 2, kernel=3)
         )

@@ -1,7 +1,8 @@
 """The sticker denoiser: a diffusion transformer with ReLU linear attention.
 
-Blocks as in SANA (Xie et al. 2024, arXiv 2410.10629): linear self-attention, softmax cross-attention to text and a gated
-depthwise feed-forward, with one time modulation shared by all blocks plus a small table each (PixArt, arXiv 2310.00426).
+Blocks as in SANA (Xie et al. 2024, arXiv 2410.10629): linear self-attention, softmax cross-attention to text and a
+gated depthwise feed-forward, with one time modulation shared by all blocks plus a small table each (PixArt, arXiv
+2310.00426).
 Budget at the default size: 13.2 M parameters, 3.3 G multiply-accumulates a step on 16x16 tokens.
 """
 
@@ -12,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mobigen.models.network import Network
+from mobigen.models.network import Network, check_heads
 from mobigen.nn.attention import Attention, ReLULinearAttention
 from mobigen.nn.conv import GatedDepthwiseFeedForward
 from mobigen.nn.embed import TimeEmbedding
@@ -34,7 +35,18 @@ class DenoiserBlock(nn.Module):
         self.table = nn.Parameter(torch.zeros(6, dim))
 
     def forward(self, x: Tensor, modulation: Tensor, context: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:
-        """`x` (B, N, C), `modulation` (B, 6, C), `context` (B, T, D), `mask` (B, T), N = H * W of `size` -> (B, N, C)."""
+        """One block.
+
+        Args:
+            x: tokens (B, N, C), N = H * W.
+            modulation: (B, 6, C), to which the block's table is added.
+            context: (B, T, D), what may be read of the text.
+            mask: (B, T), 1 to read and 0 to skip.
+            size: (H, W) of the map.
+
+        Returns:
+            (B, N, C).
+        """
         parts = (self.table + modulation).chunk(6, dim=1)
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = parts
         x = x + gate_a * self.attention(modulate(self.norm(x), shift_a, scale_a))
@@ -46,6 +58,9 @@ class Denoiser(Network):
     """Predicts the velocity noise - x0 of a noisy latent, given time, text and style.
 
     Without words (a mask of zeros) and without style (a vector of zeros) it is the unconditional model.
+
+    Raises:
+        ConfigError: `dim` is not a multiple of `heads`.
     """
 
     component: ClassVar[str] = "denoiser"
@@ -63,6 +78,7 @@ class Denoiser(Network):
         styles: int = 7,
     ):
         super().__init__()
+        check_heads(dim, heads)
         self.latent_channels, self.latent_size = latent_channels, latent_size
         self.text_dim, self.text_tokens, self.styles = text_dim, text_tokens, styles
         self.embed = nn.Conv2d(latent_channels, dim, 1)
@@ -80,12 +96,10 @@ class Denoiser(Network):
 
     def _initialise(self) -> None:
         """Every block starts as the identity and the output at zero (adaLN-Zero, Peebles and Xie 2023)."""
-        for layer in (self.modulation[1], self.final_modulation, self.final):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        for block in self.blocks:
-            nn.init.zeros_(block.cross_attention.out.weight)
-            nn.init.zeros_(block.cross_attention.out.bias)
+        outputs = [block.get_submodule("cross_attention.out") for block in self.blocks]
+        for layer in (self.modulation, self.final_modulation, self.final, *outputs):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, latent: Tensor, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor) -> Tensor:
         """One evaluation: the velocity alone; see `evaluate`."""

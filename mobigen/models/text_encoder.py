@@ -1,7 +1,8 @@
-"""The text encoder: a small transformer over word pieces, with a factorised embedding so that its vocabulary can be wide.
+"""The text encoder: a small transformer over word pieces, its embedding factorised so that the vocabulary can be wide.
 
-It is distilled from a sentence encoder: the masked mean of its states, mapped by `sentence`, imitates the teacher's sentence
-embedding, so words that no caption holds still land beside their neighbours. Factorised embeddings: ALBERT (arXiv 1909.11942).
+It is distilled from a sentence encoder: the masked mean of its states, mapped by `sentence`, imitates the teacher's
+sentence embedding, so words that no caption holds still land beside their neighbours. Factorised embeddings: ALBERT
+(arXiv 1909.11942).
 Budget at the default size: 3.3 M parameters.
 """
 
@@ -12,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mobigen.models.network import Network
+from mobigen.models.network import Network, check_heads
 from mobigen.nn.attention import Attention
 from mobigen.signature import Signature, TensorSpec
 
@@ -38,7 +39,11 @@ class TextBlock(nn.Module):
 
 
 class TextEncoder(Network):
-    """Token ids -> one state a token, and the mask of real tokens."""
+    """Token ids -> one state a token, and the mask of real tokens.
+
+    Raises:
+        ConfigError: `dim` is not a multiple of `heads`.
+    """
 
     component: ClassVar[str] = "text_encoder"
 
@@ -54,6 +59,7 @@ class TextEncoder(Network):
         sentence_dim: int = 384,  # of the teacher, all-MiniLM-L6-v2
     ):
         super().__init__()
+        check_heads(dim, heads)
         self.vocabulary, self.tokens, self.dim = vocabulary, tokens, dim
         self.embedding = nn.Embedding(vocabulary, embedding_dim)
         self.widen = nn.Linear(embedding_dim, dim, bias=False)

@@ -42,7 +42,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, context: Tensor, mask: Tensor) -> Tensor:
-        """`x` (B, N, dim), `context` (B, T, context_dim), `mask` (B, T) with 1 to read and 0 to pass over -> (B, N, dim)."""
+        """`x` (B, N, dim), `context` (B, T, context_dim), `mask` (B, T) with 1 to read, 0 to skip -> (B, N, dim)."""
         query = split_heads(self.query_norm(self.query(x)), self.heads)
         key = split_heads(self.key_norm(self.key(context)), self.heads)
         value = split_heads(self.value(context), self.heads)

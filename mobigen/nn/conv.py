@@ -76,7 +76,7 @@ class ResidualBlock(nn.Module):
 
 
 class PlainResidualBlock(nn.Module):
-    """relu(x + conv(relu(conv(x)))): no norm and no smooth activation, so it runs fast and quantises well on a phone."""
+    """relu(x + conv(relu(conv(x)))): no norm, no smooth activation, so it runs fast and quantises well on a phone."""
 
     def __init__(self, dim: int):
         super().__init__()

@@ -16,6 +16,8 @@ class TimeEmbedding(nn.Module):
     The fastest wave is 0.06 long: shorter ones would lose their phase in float16, whose step at 1000 radians is 0.5.
     """
 
+    rates: Tensor
+
     def __init__(self, dim: int, frequencies: int = 64, fastest: float = 100.0):
         super().__init__()
         rates = torch.exp(torch.linspace(0.0, math.log(fastest), frequencies))
@@ -25,4 +27,5 @@ class TimeEmbedding(nn.Module):
     def forward(self, time: Tensor) -> Tensor:
         """(B,) in [0, 1] -> (B, dim)."""
         angles = time[:, None] * self.rates
-        return self.perceptron(torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.perceptron[0].weight.dtype))
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return self.perceptron(waves.to(self.rates.dtype))

@@ -8,7 +8,7 @@ __all__ = ["FoldDown", "ShuffleUp"]
 
 
 class FoldDown(nn.Module):
-    """Folds `factor` x `factor` pixels into channels, then convolves: (B, C, H, W) -> (B, out, H / f, W / f)."""
+    """Folds `factor` x `factor` pixels into channels, then convolves."""
 
     def __init__(self, channels: int, out_channels: int, factor: int, kernel: int = 1):
         super().__init__()
@@ -16,11 +16,12 @@ class FoldDown(nn.Module):
         self.conv = nn.Conv2d(channels * factor**2, out_channels, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, out_channels, H / factor, W / factor)."""
         return self.conv(self.fold(x))
 
 
 class ShuffleUp(nn.Module):
-    """A convolution, then pixel shuffle by `factor`: (B, C, H, W) -> (B, out, f * H, f * W)."""
+    """A convolution, then pixel shuffle by `factor`."""
 
     def __init__(self, channels: int, out_channels: int, factor: int, kernel: int = 1):
         super().__init__()
@@ -28,4 +29,5 @@ class ShuffleUp(nn.Module):
         self.shuffle = nn.PixelShuffle(factor)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, out_channels, H * factor, W * factor)."""
         return self.shuffle(self.conv(x))

@@ -15,7 +15,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError, MobigenWarning
 from mobigen.pipelines.prompt import check_prompt
 from mobigen.runtime import load_component
-from mobigen.sampling import Denoiser, Step, euler, few_step, noise_source
+from mobigen.sampling import SAMPLERS, Denoiser, Step, guided, noise_source
 
 __all__ = ["Picture", "TextToImageOutput", "TextToImagePipeline"]
 
@@ -27,10 +27,6 @@ TENSORS = {  # what each component must take and give
 }
 
 OUTPUT_TYPES = ("pil", "np")
-SAMPLERS: dict[str, Callable[[Denoiser, Sequence[float], Callable[[], Any]], Iterator[Step]]] = {
-    "few_step": lambda denoise, times, noise: few_step(denoise, noise(), times, noise),
-    "euler": lambda denoise, times, noise: euler(denoise, noise(), times),
-}
 
 StepCallback = Callable[["TextToImagePipeline", int, float, dict[str, Any]], dict[str, Any] | None]
 Arrays = dict[str, np.ndarray]
@@ -251,18 +247,26 @@ class TextToImagePipeline:
     ) -> np.ndarray:
         """The latent of one picture; all its noise comes from its own seed."""
         noise = noise_source(self._latent_shape, seed)
-        sampler = SAMPLERS[self._settings.sampler.kind]
-
-        def denoise(latent: np.ndarray, time: float) -> np.ndarray:
-            at = np.full((1,), time, np.float32)
-            return self._components["denoiser"](latent=latent, time=at, **condition)["velocity"]
-
-        for step in sampler(denoise, times, noise):
+        plan = self._settings.sampler
+        denoise = self._denoiser(condition)
+        if plan.guidance is not None:
+            nothing = {name: np.zeros_like(values) for name, values in condition.items()}
+            denoise = guided(denoise, self._denoiser(nothing), plan.guidance)
+        for step in SAMPLERS[plan.kind](denoise, times, noise):
             if callback is not None:
                 self._report(callback, step, image_index)
             if self._interrupted:
                 break
         return step.latent
+
+    def _denoiser(self, condition: Arrays) -> Denoiser:
+        """The denoiser that is told `condition`."""
+
+        def denoise(latent: np.ndarray, time: float) -> np.ndarray:
+            at = np.full((1,), time, np.float32)
+            return self._components["denoiser"](latent=latent, time=at, **condition)["velocity"]
+
+        return denoise
 
     def _report(self, callback: StepCallback, step: Step, image_index: int) -> None:
         """Call back, and take over the latents that come back."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from tokenizers import Tokenizer
 
-from mobigen.data.latents import CaptionTable, LatentSet, encode_captions, encode_pictures
+from mobigen.data.latents import LatentSet, encode_captions, encode_pictures
 from mobigen.data.stickers import StickerSet, load_stickers
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models.autoencoder import Encoder
@@ -37,30 +39,55 @@ class Workspace:
     init: a folder of components to start from instead of from random weights, or None.
     model: the name under weights/ where components that `out` lacks are found.
     sizes: keyword arguments of networks that are made new, by component; for small trials.
+    counts: how many of what a recipe makes for itself, by name, where the recipe's own number is too many; likewise.
+    image_size: pixels a side of the stickers, as the autoencoder takes them.
     """
 
     data: Path
     out: Path
     init: Path | None = None
     model: str = "sticker"
-    sizes: dict[str, dict[str, Any]] | None = None
+    sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    image_size: int = 256
+
+    @property
+    def processes(self) -> PartialState:
+        """Those of this run, as accelerate launched them; if on processors, it has to be told again."""
+        return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
     @property
     def device(self) -> torch.device:
-        return PartialState().device
+        """This process's."""
+        return self.processes.device
+
+    @property
+    def cache(self) -> Path:
+        """A folder for what can be made again, which is there."""
+        folder = self.out / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @cached_property
     def stickers(self) -> StickerSet:
+        """The sticker set, decoded by the main process, or earlier."""
         folder = self.data / "stickers"
-        with PartialState().main_process_first():
-            return load_stickers(folder if folder.is_dir() else self.data, self.out / "cache")
+        with self.processes.main_process_first():
+            return load_stickers(folder if folder.is_dir() else self.data, self.cache, size=self.image_size)
 
-    def new(self, kind: type[AnyNetwork], component: str | None = None) -> AnyNetwork:
-        """A network to train: from `init` if it holds the component, else with random weights."""
-        name = component or kind.component
-        if self.init is not None and (self.init / name).is_dir():
-            return kind.from_pretrained(self.init / name)
-        return kind(**(self.sizes or {}).get(name, {}))
+    def new(self, kind: type[AnyNetwork], component: str | None = None, stand_in: str | None = None) -> AnyNetwork:
+        """A network to train: with random weights, or those that `init` holds under its name or its stand-in's.
+
+        Raises:
+            WeightsError: `init` was given and holds neither.
+        """
+        names = [component or kind.component, *([stand_in] if stand_in else [])]
+        if self.init is None:
+            return kind(**self.sizes.get(names[0], {}))
+        for name in names:
+            if (self.init / name).is_dir():
+                return kind.from_pretrained(self.init / name)
+        raise WeightsError(f"{self.init} holds no {' or '.join(names)} to start from; leave --init out to start afresh")
 
     def trained(self, kind: type[AnyNetwork], component: str | None = None) -> AnyNetwork:
         """An earlier recipe's result, on the device: from `out`, else from weights/.
@@ -80,20 +107,29 @@ class Workspace:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        """Of the text encoder."""
         return Tokenizer.from_file(str(self._find("tokenizer.json")))
 
-    @cached_property
-    def captions(self) -> CaptionTable:
-        return encode_captions(self.stickers, self.trained(TextEncoder), self.tokenizer, self.device)
-
     def latents(self, movements: int = 6) -> LatentSet:
-        """The sticker set encoded, from the cache if an earlier run left it there."""
-        cached = self.out / "cache" / "latents.safetensors"
-        with PartialState().main_process_first():
-            if not cached.is_file():
-                encoder = self.trained(Encoder)
-                LatentSet(encode_pictures(self.stickers, encoder, movements, self.device), self.captions).save(cached)
+        """The sticker set encoded, from the cache if an earlier run left it there with the same encoders."""
+        cached, stickers = self.cache / "latents.safetensors", self.stickers
+        made_from = self._digest(movements)
+        with self.processes.main_process_first():
+            if not LatentSet.was_made_from(cached, made_from):
+                table = encode_captions(stickers, self.trained(TextEncoder), self.tokenizer, self.device)
+                pictures = encode_pictures(stickers, self.trained(Encoder), movements, self.device)
+                LatentSet(pictures, table).save(cached, made_from)
             return LatentSet.load(cached, self.device)
+
+    def _digest(self, movements: int) -> str:
+        """Changes with whatever latents depend on."""
+        digest = hashlib.sha256(str(movements).encode())
+        digest.update((self.cache / "stickers.json").read_bytes())
+        digest.update(self._find("tokenizer.json").read_bytes())
+        for component in (Encoder.component, TextEncoder.component):
+            for file in sorted(self._find(component).glob("*.safetensors")):
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
 
     def perceptual(self) -> PerceptualLoss | None:
         """ImageNet features for the perceptual loss; None if the data folder has no `imagenet/`."""
@@ -120,9 +156,12 @@ class Recipe:
 
         Raises:
             ConfigError: an override that RunSettings does not know or accept.
+            InputError: data that cannot be used.
+            WeightsError: an earlier recipe's result that is missing or damaged.
         """
         try:
             settings = replace(self.settings, **overrides)
         except TypeError as error:
             raise ConfigError(f"recipe {self.name}: {error}") from error
+        torch.manual_seed(settings.seed)  # of the weights that the task makes
         return train(self.task(workspace), settings, workspace.out / self.name, workspace.out)

@@ -17,7 +17,8 @@ TRAJECTORIES = 12288
 def make_regression(workspace: Workspace) -> TrajectoryRegression:
     teacher = workspace.trained(Denoiser, "teacher")
     student = workspace.trained(Denoiser, "teacher")
-    return TrajectoryRegression(student, teacher, workspace.latents(), SCHEDULES[4], GUIDANCE, TRAJECTORIES)
+    count = workspace.counts.get("trajectories", TRAJECTORIES)
+    return TrajectoryRegression(student, teacher, workspace.latents(), SCHEDULES[4], GUIDANCE, count)
 
 
 def make_matching(workspace: Workspace) -> DistributionMatching:

@@ -1,4 +1,4 @@
-"""The judge of stickers: a dual encoder trained on nine tenths of the real ones, checked on the rest by `mobigen evaluate`."""
+"""The judge of stickers: a dual encoder trained on nine tenths of the real ones; `mobigen evaluate` checks the rest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from mobigen.recipes.recipe import Recipe, Workspace
 from mobigen.train.contrastive import ContrastiveTask
 from mobigen.train.loop import RunSettings
 
-__all__ = ["HELD_OUT", "RECIPE"]
-
-HELD_OUT = 0.1  # of the original stickers
+__all__ = ["RECIPE"]
 
 
 def make_task(workspace: Workspace) -> ContrastiveTask:
-    seen, _ = workspace.stickers.held_out(HELD_OUT)
+    seen, _ = workspace.stickers.held_out()
     table = encode_captions(seen, workspace.trained(TextEncoder), workspace.tokenizer, workspace.device)
     numbers = {name: number for number, name in enumerate(sorted({sticker.name for sticker in seen.stickers}))}
     names = torch.tensor([numbers[sticker.name] for sticker in seen.stickers], device=workspace.device)

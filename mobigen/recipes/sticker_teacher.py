@@ -11,7 +11,8 @@ __all__ = ["RECIPE"]
 
 
 def make_task(workspace: Workspace) -> FlowMatching:
-    return FlowMatching(workspace.new(Denoiser, RECIPE.makes), workspace.latents(), RECIPE.makes)
+    teacher = workspace.new(Denoiser, RECIPE.makes, stand_in=Denoiser.component)  # a student is a start, too
+    return FlowMatching(teacher, workspace.latents(), RECIPE.makes)
 
 
 RECIPE = Recipe(

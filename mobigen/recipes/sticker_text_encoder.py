@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from safetensors.torch import load_file, save_file
 
 from mobigen.data.captions import clean_name
+from mobigen.data.stickers import StickerSet
 from mobigen.data.words import common_words, make_tokenizer, phrases, token_ids
 from mobigen.distill.sentence import SentenceDistillation, teacher_embeddings
+from mobigen.errors import ConfigError
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.recipes.recipe import Recipe, Workspace
 from mobigen.train.loop import RunSettings
 
 __all__ = ["RECIPE"]
 
-WORDS = 45000
+WORDS = 45000  # of English, by falling frequency
 
 
 def make_task(workspace: Workspace) -> SentenceDistillation:
-    cached = workspace.out / "cache" / "sentences.safetensors"
-    if not cached.is_file():
-        _embed_phrases(workspace)
+    encoder, stickers = workspace.new(TextEncoder), workspace.stickers
+    cached = workspace.cache / "sentences.safetensors"
+    with workspace.processes.main_process_first():
+        if not cached.is_file():
+            _embed_phrases(workspace, stickers, encoder, cached)
     tensors = load_file(cached)
-    return SentenceDistillation(workspace.new(TextEncoder), tensors["token_ids"], tensors["targets"])
+    ids, targets = tensors["token_ids"], tensors["targets"]
+    if ids.shape[1] != encoder.tokens or ids.max() >= encoder.vocabulary:
+        raise ConfigError(f"{cached} was made for a text encoder of another size; remove it, it is made again")
+    return SentenceDistillation(encoder, ids, targets)
 
 
-def _embed_phrases(workspace: Workspace) -> None:
-    """Makes the tokenizer, and the teacher's embedding of every phrase, once."""
-    stickers = workspace.stickers.stickers
-    captions = list(dict.fromkeys(caption for sticker in stickers for caption in sticker.captions))
-    names = sorted({clean_name(sticker.name) for sticker in stickers})
-    words = common_words(WORDS)
-    encoder = workspace.new(TextEncoder)
+def _embed_phrases(workspace: Workspace, stickers: StickerSet, encoder: TextEncoder, cached: Path) -> None:
+    """Makes the tokenizer, and then the teacher's embedding of every phrase."""
+    captions = list(dict.fromkeys(caption for sticker in stickers.stickers for caption in sticker.captions))
+    names = sorted({clean_name(sticker.name) for sticker in stickers.stickers})
+    words = common_words(workspace.counts.get("words", WORDS))
     tokenizer = make_tokenizer(captions, words, encoder.vocabulary, encoder.tokens)
+    tokenizer.save(str(workspace.out / "tokenizer.json"))
     said = phrases(captions, names, words, seed=0)
     tensors = {"token_ids": torch.from_numpy(token_ids(tokenizer, said)), "targets": teacher_embeddings(said)}
-    save_file(tensors, workspace.out / "cache" / "sentences.safetensors")
-    tokenizer.save(str(workspace.out / "tokenizer.json"))
+    partial = cached.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(cached)
 
 
 RECIPE = Recipe(

@@ -1,8 +1,7 @@
 """LiteRT: runs .tflite graphs on the CPU through XNNPACK. The default backend."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, MissingExtraError
 from mobigen.metadata import REPAIR
 from mobigen.runtime import Component, check_inputs
+from mobigen.runtime.quiet import quiet_descriptors
 from mobigen.signature import Signature, TensorSpec
 
 try:
@@ -47,7 +47,7 @@ class LiteRTComponent:
         """
         self.signature = signature
         try:
-            with _quiet_stderr():
+            with quiet_descriptors(2):  # where TFLite and XNNPACK announce themselves
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads or _default_threads())
                 self._interpreter.allocate_tensors()
                 self._run = self._interpreter.get_signature_runner()
@@ -78,24 +78,3 @@ def _check_tensors(path: Path, specs: Sequence[TensorSpec], details: dict[str, d
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Send file descriptor 2 to the null device: TFLite and XNNPACK announce themselves there natively.
-
-    The descriptor is the whole process's, so this is held for the opening of a graph only.
-    """
-    try:
-        saved = os.dup(2)
-    except OSError:  # the process has no standard error
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(null)
-        os.close(saved)

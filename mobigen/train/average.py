@@ -6,15 +6,19 @@ import copy
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["MovingAverage"]
 
 
 class MovingAverage:
-    """Keeps w_avg <- d w_avg + (1 - d) w, with d = min(decay, (1 + n) / (10 + n)) so that short runs are not held back."""
+    """Keeps w_avg <- d w_avg + (1 - d) w after every update of w.
+
+    d = min(decay, (1 + n) / (10 + n)) at update n = 0, 1, ..., so that a short run is not held back by its beginning.
+    """
 
     def __init__(self, network: nn.Module, decay: float):
+        """Begins with a copy of `network`; `decay` is in [0, 1)."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
@@ -23,7 +27,8 @@ class MovingAverage:
     def update(self, network: nn.Module) -> None:
         """Moves the average towards the present weights; buffers are copied."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averaged, current = list(self.network.parameters()), [p.detach() for p in network.parameters()]
+        averaged: list[Tensor] = list(self.network.parameters())
+        current: list[Tensor] = [parameter.detach() for parameter in network.parameters()]
         torch._foreach_lerp_(averaged, current, 1 - decay)
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from mobigen.data.latents import CaptionTable
 from mobigen.data.stickers import StickerBatches
 from mobigen.models.dual_encoder import DualEncoder
-from mobigen.train.task import Loss
+from mobigen.train.task import Loss, bare
 
 __all__ = ["ContrastiveTask"]
+
+LARGEST_LOG_SCALE = 4.6  # of the similarities, a factor of 100 as in CLIP
 
 
 class ContrastiveTask:
@@ -31,9 +33,9 @@ class ContrastiveTask:
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
         drawn, images = self.batches.draw(batch_size, generator)
         conditions = self.table.conditions(drawn, generator)
-        network: Any = self.networks[turn]
-        pictures, texts = network(images, conditions.text_states, conditions.text_mask)
-        scale = getattr(network, "module", network).log_scale.clamp(max=4.6).exp()
+        pictures, texts = self.networks[turn](images, conditions.text_states, conditions.text_mask)
+        dual_encoder: Any = bare(self.networks[turn])
+        scale = dual_encoder.log_scale.clamp(max=LARGEST_LOG_SCALE).exp()
         logits = scale * pictures @ texts.T
         same = (self.names[drawn][:, None] == self.names[drawn]).float()
         wanted = same / same.sum(1, keepdim=True)

@@ -51,15 +51,26 @@ def guided_velocity(denoiser: nn.Module, noisy: Tensor, time: Tensor, conditions
     """
     nothing = conditions.nothing()
     both = Conditions(*(torch.cat(pair) for pair in zip(conditions, nothing, strict=True)))
-    velocity = denoiser(torch.cat([noisy, noisy]), torch.cat([time, time]), *both).float()
-    return guide(*velocity.chunk(2), scale)
+    told, untold = denoiser(torch.cat([noisy, noisy]), torch.cat([time, time]), *both).float().chunk(2)
+    return guide(told, untold, scale)
 
 
 @torch.no_grad()
 def sample_teacher(
     denoiser: nn.Module, noise: Tensor, conditions: Conditions, steps: int, scale: float
 ) -> list[Tensor]:
-    """Euler steps at even times; returns the latents at every time from noise (first) to data (last)."""
+    """Walks from noise to data by Euler steps at even times, guided.
+
+    Args:
+        denoiser: predicts velocity.
+        noise: (B, C, h, w), unit normal.
+        conditions: what to make, B rows.
+        steps: evaluations of the denoiser.
+        scale: of the guidance; see `guide`.
+
+    Returns:
+        `steps` + 1 latents (B, C, h, w), from `noise` to data.
+    """
 
     def denoise(noisy: Tensor, time: float) -> Tensor:
         return guided_velocity(denoiser, noisy, torch.full((len(noisy),), time, device=noisy.device), conditions, scale)

@@ -6,30 +6,35 @@ Distribution, gradient synchronisation and checkpoints are accelerate's. Batches
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
-from torch import nn
+from safetensors import SafetensorError
+from torch import Tensor, nn
 
-from mobigen.errors import ConfigError
+from mobigen.errors import ConfigError, WeightsError
 from mobigen.train.average import MovingAverage
-from mobigen.train.task import Task
+from mobigen.train.interrupt import interruptions_at_ends_of_steps
+from mobigen.train.task import Loss, Task, bare
 
 __all__ = ["RunSettings", "train"]
 
 PATIENCE = 50  # non-finite steps in a row before a run gives up
 REPORT_EVERY = 10.0  # seconds
+Numbers = Mapping[str, float | Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,11 @@ class RunSettings:
     def __post_init__(self) -> None:
         if self.minutes is None and self.max_train_steps is None:
             raise ConfigError("a run needs an end: give --minutes or --max-train-steps")
-        if self.train_batch_size < 1 or self.learning_rate <= 0:
+        if any(end is not None and end <= 0 for end in (self.minutes, self.max_train_steps)):
+            raise ConfigError("minutes and max_train_steps must be above 0; leave out the one that is not meant")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay {self.ema_decay}; accepted: from 0 to below 1")
+        if self.train_batch_size < 1 or not self.learning_rate > 0:
             raise ConfigError("train_batch_size must be at least 1 and learning_rate above 0")
         if self.mixed_precision not in ("no", "bf16"):
             raise ConfigError(f"mixed_precision {self.mixed_precision!r}; accepted: no, bf16")
@@ -87,6 +96,11 @@ class Progress:
         warm = min(1.0, (self.step + 1) / max(self.settings.lr_warmup_steps, 1))
         return self.settings.learning_rate * warm * (0.01 + 0.99 * (1 + math.cos(math.pi * self.fraction)) / 2)
 
+    def advance(self, seconds: float) -> None:
+        """Counts a step that took `seconds`."""
+        self.step += 1
+        self.seconds += seconds
+
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step, "seconds": self.seconds}
 
@@ -101,81 +115,114 @@ class Run:
         self.task, self.settings, self.folder = task, settings, folder
         self.accelerator = Accelerator()
         torch.manual_seed(settings.seed)
-        for network in task.frozen.values():
-            network.to(self.accelerator.device).eval().requires_grad_(False)
-            if settings.compile:
-                network.compile()
-        self.averages = {}
+        self._place_frozen()
+        self.averages: dict[str, MovingAverage] = {}
         self.optimizers: dict[str, list[torch.optim.Optimizer]] = {}
         for name, network in task.networks.items():
-            network.to(self.accelerator.device).train()
-            self.averages[name] = MovingAverage(network, settings.ema_decay)
-            self._prepare(name, network)
+            self._prepare(name, network.to(self.accelerator.device).train())
         self.progress = Progress(settings)
         self.accelerator.register_for_checkpointing(self.progress, *self.averages.values())
         self.generator = torch.Generator(self.accelerator.device)
+        self.wasted = 0  # non-finite steps in a row
+
+    def _place_frozen(self) -> None:
+        for network in self.task.frozen.values():
+            network.to(self.accelerator.device).eval().requires_grad_(False)
+            if self.settings.compile:
+                network.compile()
 
     def _prepare(self, name: str, network: nn.Module) -> None:
+        """Wraps a network, which gives all processes the main one's weights, and then begins its average."""
         optimizers = make_optimizers(network, self.settings)
+        average = copy.deepcopy(network)
         if self.settings.compile:
             network.compile()
         wrapped, *prepared = self.accelerator.prepare(network, *optimizers)
+        average.load_state_dict(bare(wrapped).state_dict())
+        self.averages[name] = MovingAverage(average, self.settings.ema_decay)
         self.task.networks[name], self.optimizers[name] = wrapped, prepared
 
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint"
-
     def save(self) -> None:
-        """Writes a whole checkpoint beside the old one, then swaps them."""
-        partial = self.checkpoint.with_name("checkpoint.partial")
+        """Writes a whole checkpoint beside the old one, then swaps them; at every moment one of them is whole."""
+        partial, current, old = (self.folder / f"checkpoint{suffix}" for suffix in (".partial", "", ".old"))
         self.accelerator.save_state(str(partial))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            shutil.rmtree(self.checkpoint, ignore_errors=True)
-            partial.rename(self.checkpoint)
+            if current.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+                current.rename(old)
+            partial.rename(current)
+            shutil.rmtree(old, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
     def resume(self) -> None:
-        if self.checkpoint.is_dir():
-            self.accelerator.load_state(str(self.checkpoint))
-            self.tell(f"resumed at step {self.progress.step}")
+        """Goes on from the last whole checkpoint, if there is one."""
+        for checkpoint in (self.folder / "checkpoint", self.folder / "checkpoint.old"):
+            if checkpoint.is_dir():
+                self._load(checkpoint)
+                self.tell(f"resumed at step {self.progress.step}")
+                return
 
-    def step(self) -> dict[str, float]:
-        """One update of the network whose turn it is; a non-finite gradient is skipped. Returns what to report."""
-        turn = self.task.turn(self.progress.step)
-        network, optimizers = self.task.networks[turn], self.optimizers[turn]
+    def _load(self, checkpoint: Path) -> None:
+        """Raises WeightsError if it is of another network, or damaged."""
+        try:
+            self.accelerator.load_state(str(checkpoint))
+        except (RuntimeError, ValueError, KeyError, OSError, SafetensorError, EOFError, UnpicklingError) as error:
+            reason = " ".join(str(error).split())
+            raise WeightsError(f"{checkpoint} cannot be resumed ({reason}); remove it to start afresh") from error
+
+    def step(self, turn: str) -> Numbers:
+        """One update of network `turn`; a non-finite gradient is skipped.
+
+        Returns:
+            What to report: the loss, its parts and the norm of its gradient.
+
+        Raises:
+            ConfigError: PATIENCE steps in a row were skipped.
+        """
+        loss = self._backward(turn)
+        parameters = self.task.networks[turn].parameters()
+        norm = float(self.accelerator.clip_grad_norm_(parameters, self.settings.max_grad_norm))
+        if math.isfinite(norm):
+            self._update(turn)
+        self.wasted = 0 if math.isfinite(norm) else self.wasted + 1
+        if self.wasted >= PATIENCE:
+            raise ConfigError(f"the loss was not finite for {PATIENCE} steps; lower --learning-rate and start afresh")
+        return {f"{turn}_grad_norm": norm, turn: loss.value.detach(), **loss.parts}
+
+    def _backward(self, turn: str) -> Loss:
         for optimizer in [each for several in self.optimizers.values() for each in several]:
             optimizer.zero_grad()  # of every network: a loss may reach through one that is not learning now
         self.generator.manual_seed(self._batch_seed())
-        with torch.autocast(
-            self.accelerator.device.type, torch.bfloat16, enabled=self.settings.mixed_precision == "bf16"
-        ):
+        bfloat16 = self.settings.mixed_precision == "bf16"
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bfloat16):
             loss = self.task.loss(turn, self.settings.train_batch_size, self.generator)
         self.accelerator.backward(loss.value)
-        norm = float(self.accelerator.clip_grad_norm_(network.parameters(), self.settings.max_grad_norm))
-        if math.isfinite(norm):
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = self.progress.learning_rate
-                optimizer.step()
-            self.averages[turn].update(self.accelerator.unwrap_model(network))
-        return {f"{turn}_grad_norm": norm, turn: loss.value.detach(), **loss.parts}
+        return loss
+
+    def _update(self, turn: str) -> None:
+        for optimizer in self.optimizers[turn]:
+            for group in optimizer.param_groups:
+                group["lr"] = self.progress.learning_rate
+            optimizer.step()
+        self.averages[turn].update(bare(self.task.networks[turn]))
 
     def _batch_seed(self) -> int:
         return (self.settings.seed * 1_000_003 + self.progress.step) * 1_009 + self.accelerator.process_index
 
-    def clock(self, seconds: float) -> None:
-        """Adds a step of the main process's duration, so that all processes stop together."""
-        self.progress.step += 1
-        spent = torch.tensor([self.progress.seconds + seconds], device=self.accelerator.device, dtype=torch.float64)
-        self.progress.seconds = float(broadcast(spent)) if self.accelerator.num_processes > 1 else float(spent)
+    def agree(self, *numbers: float) -> list[float]:
+        """The main process's `numbers`, in every process: what is decided by a clock or a key is decided once."""
+        if self.accelerator.num_processes == 1:
+            return list(numbers)
+        return broadcast(torch.tensor(numbers, device=self.accelerator.device)).tolist()
 
     def tell(self, line: str) -> None:
+        """Prints a line on standard error, once for all processes."""
         if self.accelerator.is_main_process:
             print(line, file=sys.stderr, flush=True)
 
-    def log(self, numbers: dict[str, float]) -> None:
+    def log(self, numbers: Numbers) -> None:
+        """Adds a line to log.jsonl and prints it."""
         record = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
@@ -191,7 +238,8 @@ class Run:
 def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.optim.Optimizer]:
     """AdamW over all weights; or Muon (Jordan et al. 2024) over the matrices inside blocks and AdamW over the rest."""
     fused = next(network.parameters()).is_cuda
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         inside = settings.optimizer == "muon" and "blocks." in name and parameter.ndim == 2 and "table" not in name
         (matrices if inside else others).append(parameter)
@@ -229,13 +277,15 @@ def train(task: Task, settings: RunSettings, folder: Path, result: Path) -> Prog
 
     Raises:
         ConfigError: the loss stayed non-finite for PATIENCE steps.
+        WeightsError: the checkpoint is damaged or of another network.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(task, settings, folder)
-    (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
+    if run.accelerator.is_main_process:
+        (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
     run.resume()
-    with saved_when_interrupted(run):
-        _train_until_end(run)
+    with saved_when_interrupted(run), interruptions_at_ends_of_steps() as interrupted:
+        _train_until_end(run, interrupted)
     run.save()
     if run.accelerator.is_main_process:
         task.save({name: average.network for name, average in run.averages.items()}, result)
@@ -243,22 +293,24 @@ def train(task: Task, settings: RunSettings, folder: Path, result: Path) -> Prog
     return run.progress
 
 
-def _train_until_end(run: Run) -> None:
+def _train_until_end(run: Run, interrupted: Callable[[], bool]) -> None:
+    """Raises KeyboardInterrupt after the step in which `interrupted` became true."""
     reported = saved = time.monotonic()
-    wasted, compiled = 0, set()
+    compiled = set()
     while run.progress.fraction < 1:
         started = time.monotonic()
         turn = run.task.turn(run.progress.step)
-        numbers = run.step()
-        wasted = 0 if math.isfinite(numbers[f"{turn}_grad_norm"]) else wasted + 1
-        if wasted >= PATIENCE:
-            raise ConfigError(f"the loss was not finite for {PATIENCE} steps; lower --learning-rate and start afresh")
+        numbers = run.step(turn)
         now = time.monotonic()
-        run.clock(now - started if turn in compiled else 0.0)  # the first step of a network compiles it
+        spent = now - started if turn in compiled else 0.0  # a network's first step compiles it
         compiled.add(turn)
+        spent, stop, save = run.agree(spent, interrupted(), now - saved > run.settings.checkpointing_minutes * 60)
+        run.progress.advance(spent)
+        if stop:
+            raise KeyboardInterrupt
         if now - reported > REPORT_EVERY or run.progress.fraction >= 1:
             run.log(numbers)
             reported = now
-        if now - saved > run.settings.checkpointing_minutes * 60:
+        if save:
             run.save()
             saved = time.monotonic()

@@ -1,4 +1,7 @@
-"""A perceptual loss on ImageNet features of SqueezeNet 1.1 (Iandola et al., arXiv 1602.07360). It is not LPIPS: no learned weights."""
+"""A perceptual loss on ImageNet features of SqueezeNet 1.1 (Iandola et al., arXiv 1602.07360).
+
+It is not LPIPS: no weights are learned on top of the features.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -31,12 +35,16 @@ class Fire(nn.Module):
         self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, 2 * expanded, H, W)."""
         x = F.relu(self.squeeze(x))
         return torch.cat([F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))], dim=1)
 
 
 class PerceptualLoss(nn.Module):
-    """Squared distance of channel-normalised features at five depths, averaged over positions and summed over depths."""
+    """Squared distance of channel-normalised features at five depths: the mean over positions, the sum over depths."""
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,12 +63,11 @@ class PerceptualLoss(nn.Module):
         """
         loss = cls()
         try:
-            weights = {
-                name: value.float() for name, value in load_file(path).items() if not name.startswith("classifier")
-            }
-            loss.load_state_dict(weights)
-        except (OSError, RuntimeError) as error:
-            raise WeightsError(f"no SqueezeNet 1.1 features in {path}: {error}") from error
+            weights = load_file(path)
+            loss.load_state_dict({name: weights[name].float() for name in weights if not name.startswith("classifier")})
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise WeightsError(f"no SqueezeNet 1.1 features in {path}: {reason}") from error
         return loss
 
     def features(self, images: Tensor) -> list[Tensor]:

@@ -41,6 +41,9 @@ def picture_loss(
         generator: draws the colours.
         perceptual: a loss of two RGB batches, or None.
         weight: of the perceptual loss.
+
+    Returns:
+        The loss, a scalar, and its unweighted parts `l1`, `alpha` and, if it is used, `perceptual`.
     """
     straight = straight.float()
     straight = torch.cat([straight[:, :3], _may_overshoot(straight[:, 3:], target[:, 3:])], dim=1)
@@ -81,6 +84,7 @@ class AutoencoderTask:
     """
 
     NOISE = 0.2  # largest standard deviation
+    MEASURED = (32, 64)  # batches, and pictures in each, that give the batch norm its statistics
 
     def __init__(
         self,
@@ -105,15 +109,20 @@ class AutoencoderTask:
         return Loss(*picture_loss(straight, images, generator, self.frozen.get("perceptual"), self.weight))
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
+        """Encoder, whose batch norm is measured anew for the averaged weights, and teacher decoder."""
         autoencoder: Any = averaged["autoencoder"]
         generator = torch.Generator(autoencoder.decoder.entry.weight.device).manual_seed(0)
-        update_bn((self.batches.draw(64, generator)[1] for _ in range(32)), autoencoder.encoder)
+        batches = (self.batches.draw(self.MEASURED[1], generator)[1] for _ in range(self.MEASURED[0]))
+        update_bn(batches, autoencoder.encoder)
         autoencoder.encoder.save_component(folder)
         autoencoder.decoder.save_component(folder)
 
 
 def latent_noise(images: Tensor, channels: int, largest: float, generator: torch.Generator) -> Tensor:
-    """Gaussian noise for the latents of `images` (B, 4, H, W), its deviation uniform in [0, largest] for each picture."""
+    """Normal noise for latents of `images` (B, 4, H, W), each with a deviation uniform in [0, largest].
+
+    -> (B, channels, H / 16, W / 16).
+    """
     count, size = len(images), images.shape[-1] // 16
     deviation = largest * torch.rand(count, 1, 1, 1, generator=generator, device=images.device)
     return deviation * torch.randn(count, channels, size, size, generator=generator, device=images.device)

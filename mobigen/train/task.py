@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["Loss", "Task"]
+__all__ = ["Loss", "Task", "bare"]
 
 
 class Loss(NamedTuple):
@@ -16,6 +17,14 @@ class Loss(NamedTuple):
 
     value: Tensor
     parts: dict[str, Tensor]
+
+
+def bare(network: nn.Module) -> nn.Module:
+    """`network` without the wrapper that keeps several processes in step.
+
+    For what only one process may do by itself: passes whose gradients are not this turn's, and reading parameters.
+    """
+    return network.module if isinstance(network, DistributedDataParallel) else network
 
 
 class Task(Protocol):
@@ -34,7 +43,10 @@ class Task(Protocol):
         ...
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        """The loss of network `turn` on a batch drawn with `generator`, which lives on the training device."""
+        """The loss of network `turn` on a batch drawn with `generator`, which lives on the training device.
+
+        Network `turn` is called once with gradients, as `self.networks[turn]`; every other pass is through `bare`.
+        """
         ...
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:

@@ -1,114 +1,34 @@
-"""The `mobigen` command. Heavy imports stay inside the commands, so that --help answers at once.
+"""The creator's commands: pictures from words, what made a picture, and the list of models."""
 
-A new command is a function under `@cli.command()`. It raises MobigenError for whatever a person can mend; the
-group turns that into one line and exit code 2, and gives every command its --debug.
-"""
+from __future__ import annotations
 
 import re
 import sys
-import traceback
 import unicodedata
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen import __version__, load
-from mobigen.errors import InputError, MobigenError, MobigenWarning
+from mobigen import load
+from mobigen.cli.group import Command, fresh_line
+from mobigen.errors import InputError
 from mobigen.registry import MODELS
 
 if TYPE_CHECKING:
     from mobigen.pipelines.text_to_image import Picture
 
-__all__ = ["cli"]
+__all__ = ["image", "info", "models"]
 
-DEBUG = "mobigen.debug"  # key in click's context
-INTERRUPTED = 130  # the shell's code for Ctrl-C
 FORMATS = ("png", "webp")
 LONGEST_SLUG = 60  # characters of a prompt in a file's name
 
 
-class Failure(click.ClickException):
-    """One line on stderr and exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Print the line."""
-        click.echo(f"{_fresh_line()}error: {' '.join(self.message.split())}", err=True)
-
-
-class Command(click.Command):
-    """A command that knows --debug."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        debug = click.Option(
-            ["--debug"],
-            is_flag=True,
-            envvar="MOBIGEN_DEBUG",
-            expose_value=False,
-            help="Show the traceback of an error.",
-        )
-        debug.callback = lambda context, _, value: context.meta.update({DEBUG: value})
-        self.params.append(debug)
-
-
-class Group(click.Group):
-    """A group whose commands fail with one line, and in which libraries keep quiet."""
-
-    command_class = Command
-    group_class = type  # a group inside a group is of this class too
-
-    def invoke(self, context: click.Context) -> Any:
-        """Run the command that was asked for."""
-        try:
-            with _only_our_warnings():
-                return super().invoke(context)
-        except KeyboardInterrupt:
-            click.echo(f"{_fresh_line()}interrupted", err=True)
-            context.exit(INTERRUPTED)
-        except BrokenPipeError:  # `mobigen ... | head`: click ends quietly
-            raise
-        except (MobigenError, OSError) as error:
-            if context.meta.get(DEBUG):
-                traceback.print_exc()
-            raise Failure(str(error)) from error
-
-
-def _fresh_line() -> str:
-    """What wipes an unfinished line of progress from a terminal."""
-    return "\r\x1b[K" if sys.stderr and sys.stderr.isatty() else ""  # without standard error it is None
-
-
-@contextmanager
-def _only_our_warnings() -> Iterator[None]:
-    """Show a MobigenWarning as one line on stderr, and nobody else's."""
-
-    def show(message: Warning | str, *_: Any) -> None:
-        click.echo(f"note: {message}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("default", MobigenWarning)
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
-
-
-@click.group(cls=Group)
-@click.version_option(__version__, prog_name="mobigen")
-def cli() -> None:
-    """Generative media models that fit in a phone."""
-
-
-@cli.command()
+@click.command(cls=Command)
 @click.argument("prompt", nargs=-1)
 @click.option("--prompts", metavar="FILE", help="A text file with one prompt a line; - is standard input.")
 @click.option("--style", help="The look; an unknown one lists those that the model has.")
-@click.option("--steps", type=int, help="Steps of the sampler: 1, 2 or 4. More is slower and better.")
+@click.option("--steps", type=int, help="Steps of the sampler; a number that is not offered lists those that are.")
 @click.option("--seed", type=int, help="Makes the same pictures again; picture i of a prompt uses SEED + i.")
 @click.option("-n", "count", type=int, default=1, show_default=True, help="Pictures for each prompt.")
 @click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a file for one picture only.")
@@ -162,7 +82,7 @@ def image(
         click.echo(_save_sheet(made, target.folder))
 
 
-@cli.command()
+@click.command(cls=Command)
 @click.argument("file")
 def info(file: str) -> None:
     """Print the parameters that made a picture."""
@@ -172,7 +92,7 @@ def info(file: str) -> None:
         click.echo("".join(each for each in f"{key}: {value}" if each.isprintable()))
 
 
-@cli.command()
+@click.command(cls=Command)
 def models() -> None:
     """List the models."""
     for model in MODELS.values():
@@ -225,14 +145,14 @@ class _Progress:
 
     def step(self, pipeline: Any, step: int, time: float, state: dict[str, Any]) -> None:
         """After a step of the sampler."""
-        if _fresh_line():
+        if fresh_line():
             click.echo(f"\rpicture {self._done + 1} of {self._pictures}, step {step + 1}", nl=False, err=True)
 
-    def saved(self, path: Path, picture: "Picture") -> None:
+    def saved(self, path: Path, picture: Picture) -> None:
         """After a picture; its path is the command's output."""
         self._done += 1
         line = f"picture {self._done} of {self._pictures}: {picture.parameters['prompt']}"
-        click.echo(_fresh_line() or f"{line}\n", nl=False, err=True)
+        click.echo(fresh_line() or f"{line}\n", nl=False, err=True)
         click.echo(path)
 
 
@@ -264,7 +184,7 @@ def _slug(prompt: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].rstrip("-") or "picture"
 
 
-def _save_sheet(pictures: "list[Picture]", folder: Path) -> Path:
+def _save_sheet(pictures: list[Picture], folder: Path) -> Path:
     from mobigen.media import contact_sheet, save_image
 
     first = pictures[0].parameters

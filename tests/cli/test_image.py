@@ -1,24 +1,19 @@
-"""The command line: what a creator types, and what a creator gets wrong."""
+"""The creator's commands: what a creator types, and what a creator gets wrong."""
 
 import errno
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import ROOT, assert_one_line_and_code_2, command, run, run_process
 from PIL import Image
 
 from mobigen import __version__
-from mobigen.cli import Group, cli
-from mobigen.errors import InputError
 from mobigen.media import read_parameters, save_image
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -26,27 +21,6 @@ def chosen_bundle(exported_bundle, monkeypatch):
     """All commands use the tiny bundle, under the name sticker."""
     monkeypatch.setenv("MOBIGEN_EXPORT", str(exported_bundle.parent))
     monkeypatch.delenv("MOBIGEN_DEBUG", raising=False)
-
-
-def run(*arguments, **options):
-    return CliRunner().invoke(cli, [str(each) for each in arguments], **options)
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "mobigen", *map(str, arguments)]
-
-
-def run_process(*arguments, **options):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.run(command(*arguments), text=True, cwd=ROOT, **pipes)
-
-
-def assert_one_line_and_code_2(result, complaint=""):
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    assert complaint in result.stderr
 
 
 # --- pictures -----------------------------------------------------------------------------------------------
@@ -162,43 +136,6 @@ def test_models_are_listed():
 def test_info_prints_no_control_characters(tmp_path):
     save_image(Image.new("RGBA", (4, 4)), tmp_path / "x.png", {"model": "\x1b[2Jsticker\n"})
     assert run("info", tmp_path / "x.png").stdout == "model: [2Jsticker\n"
-
-
-def test_a_group_in_the_group_behaves_alike():
-    outer = Group()
-
-    @outer.group()
-    def data(): ...
-
-    @data.command()
-    def pack():
-        raise InputError("no such folder")
-
-    result = CliRunner().invoke(outer, ["data", "pack", "--debug"])
-    assert result.exit_code == 2
-    assert "Traceback" in result.stderr
-    assert result.stderr.endswith("error: no such folder\n")
-
-
-def test_version():
-    assert run("--version").stdout == f"mobigen, version {__version__}\n"
-
-
-def test_every_command_has_help_and_debug():
-    assert cli.commands
-    for name in cli.commands:
-        result = run(name, "--help")
-        assert result.exit_code == 0
-        assert "--debug" in result.stdout
-
-
-def test_help_is_quick():
-    durations = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        assert run_process("--help").returncode == 0
-        durations.append(time.perf_counter() - begin)
-    assert min(durations) < 0.6  # 0.1 s on a free machine
 
 
 # --- what is refused ----------------------------------------------------------------------------------------

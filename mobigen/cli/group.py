@@ -1,0 +1,101 @@
+"""What all commands share: --debug, errors as one line and exit code 2, quiet libraries, missing extras by name."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from mobigen.errors import MissingExtraError, MobigenError, MobigenWarning
+
+__all__ = ["Command", "Failure", "Group", "fresh_line", "needs_extra"]
+
+DEBUG = "mobigen.debug"  # key in click's context
+INTERRUPTED = 130  # the shell's code for Ctrl-C
+
+
+class Failure(click.ClickException):
+    """One line on stderr and exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"{fresh_line()}error: {' '.join(self.message.split())}", err=True)
+
+
+class Command(click.Command):
+    """A command that knows --debug."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        debug = click.Option(
+            ["--debug"],
+            is_flag=True,
+            envvar="MOBIGEN_DEBUG",
+            expose_value=False,
+            help="Show the traceback of an error.",
+        )
+        debug.callback = lambda context, _, value: context.meta.update({DEBUG: value})
+        self.params.append(debug)
+
+
+class Group(click.Group):
+    """A group whose commands fail with one line, and in which libraries keep quiet."""
+
+    command_class = Command
+    group_class = type  # a group inside a group is of this class too
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            with _only_our_warnings():
+                return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo(f"{fresh_line()}interrupted", err=True)
+            context.exit(INTERRUPTED)
+        except BrokenPipeError:  # `mobigen ... | head`: click ends quietly
+            raise
+        except (MobigenError, OSError) as error:
+            if context.meta.get(DEBUG):
+                traceback.print_exc()
+            raise Failure(str(error)) from error
+
+
+def fresh_line() -> str:
+    """What wipes an unfinished line of progress from a terminal."""
+    return "\r\x1b[K" if sys.stderr and sys.stderr.isatty() else ""  # without standard error it is None
+
+
+@contextmanager
+def _only_our_warnings() -> Iterator[None]:
+    """Show a MobigenWarning as one line on stderr, and nobody else's."""
+
+    def show(message: Warning | str, *_: Any) -> None:
+        click.echo(f"note: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", MobigenWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+@contextmanager
+def needs_extra(extra: str, purpose: str) -> Iterator[None]:
+    """Around the imports of a command: a package that is absent becomes the extra that brings it.
+
+    Raises:
+        MissingExtraError: a package could not be imported.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mobigen"):
+            raise  # not the reader's fault
+        raise MissingExtraError(f"{purpose} needs {error.name}; run: pip install 'mobigen[{extra}]'") from error

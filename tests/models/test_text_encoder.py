@@ -1,0 +1,51 @@
+"""Words become states; padding does not matter."""
+
+import pytest
+import torch
+from tiny_networks import TOKENS, tiny
+
+from mobigen.models.text_encoder import TextEncoder
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return tiny(TextEncoder)
+
+
+def ids(*words, length=TOKENS):
+    return torch.tensor([[*words, *[0] * (length - len(words))]], dtype=torch.int32)
+
+
+@torch.no_grad()
+def test_the_mask_has_a_one_for_each_word(encoder):
+    _, mask = encoder(ids(4, 5, 6))
+    assert mask.tolist() == [[1, 1, 1] + [0] * (TOKENS - 3)]
+
+
+@torch.no_grad()
+def test_padding_does_not_change_the_words(encoder):
+    long, _ = encoder(ids(4, 5, 6))
+    short, _ = encoder(ids(4, 5, 6, length=3))
+    torch.testing.assert_close(long[:, :3], short, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encoder.embed_sentence(ids(4, 5, 6)), encoder.embed_sentence(ids(4, 5, 6, length=3)))
+
+
+@torch.no_grad()
+def test_word_order_matters(encoder):
+    assert not torch.allclose(encoder.embed_sentence(ids(4, 5)), encoder.embed_sentence(ids(5, 4)))
+
+
+@torch.no_grad()
+def test_a_sentence_is_the_normalised_projection_of_the_mean_state(encoder):
+    states, _ = encoder(ids(4, 5, 6))
+    mean = states[0, :3].mean(0)
+    projected = encoder.sentence.weight @ mean + encoder.sentence.bias
+    torch.testing.assert_close(encoder.embed_sentence(ids(4, 5, 6))[0], projected / projected.norm())
+
+
+@torch.no_grad()
+def test_no_words_at_all_is_a_number(encoder):
+    states, mask = encoder(ids())
+    assert torch.isfinite(states).all()
+    assert mask.sum() == 0
+    assert torch.isfinite(encoder.embed_sentence(ids())).all()

@@ -1,0 +1,43 @@
+"""Every network at tiny size, with weights as training might leave them: none is zero, so that every input matters."""
+
+import torch
+
+from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
+from mobigen.models.denoiser import Denoiser
+from mobigen.models.dual_encoder import DualEncoder
+from mobigen.models.text_encoder import TextEncoder
+
+TOKENS = 8
+AUTOENCODER = {"image_size": 64, "latent_channels": 4, "depth": 1}
+SIZES = {
+    TextEncoder: {"vocabulary": 50, "tokens": TOKENS, "embedding_dim": 8, "dim": 16, "depth": 2, "heads": 2},
+    Denoiser: {
+        "latent_channels": 4, "latent_size": 4, "text_dim": 16, "text_tokens": TOKENS,
+        "dim": 16, "depth": 2, "heads": 2,
+    },
+    Encoder: {**AUTOENCODER, "widths": (8, 10, 12)},
+    TeacherDecoder: {**AUTOENCODER, "widths": (12, 10, 8)},
+    Decoder: {**AUTOENCODER, "widths": (10, 8, 6), "head_width": 4},
+    DualEncoder: {"image_size": 32, "widths": (8, 10), "depth": 1, "dim": 6, "text_dim": 16, "text_tokens": TOKENS},
+}  # fmt: skip
+KINDS = tuple(SIZES)
+
+
+def tiny(kind, seed=0, **changes):
+    """A network of `kind` in evaluation mode."""
+    network = kind(**{**SIZES[kind], **changes})
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    return network.eval()
+
+
+def results(network, inputs):
+    """The outputs of a network as a tuple."""
+    with torch.no_grad():
+        outputs = network(**inputs)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def examples(network, seed=0):
+    return network.example_inputs(torch.Generator().manual_seed(seed))
