@@ -8,7 +8,7 @@ Each sampler is a generator that yields a `Step` per call of the denoiser, so th
 cancelling belong to the caller. The arithmetic is plain, so NumPy arrays and torch tensors both work.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -83,6 +83,25 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
         return without + scale * (conditional(latent, time) - without)
 
     return denoise
+
+
+def conditioned(
+    velocity: Callable[..., np.ndarray], condition: Mapping[str, np.ndarray], guidance: float | None
+) -> Denoiser:
+    """A network of batch 1 as a denoiser that is told `condition`, guided against being told nothing if asked.
+
+    Args:
+        velocity: called with latent, time (1,) in float32 and the entries of `condition`, by name.
+        condition: what the network is told; zeros in all of it mean nothing.
+        guidance: the scale of `guided`; None for one evaluation a call.
+    """
+
+    def told(known: Mapping[str, np.ndarray]) -> Denoiser:
+        return lambda latent, time: velocity(latent=latent, time=np.full((1,), time, np.float32), **known)
+
+    if guidance is None:
+        return told(condition)
+    return guided(told(condition), told({name: np.zeros_like(each) for name, each in condition.items()}), guidance)
 
 
 def noise_source(shape: Sequence[int], seed: int) -> Callable[[], np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.sampling import euler, few_step, guided, noise_source, seeded_noise
+from mobigen.sampling import conditioned, euler, few_step, guided, noise_source, seeded_noise
 
 SHAPE = (1, 4, 8, 8)
 DATA = seeded_noise(SHAPE, 100)
@@ -113,3 +113,20 @@ def test_a_noise_source_never_repeats_itself():
 def test_guidance_goes_past_the_conditional_velocity():
     denoise = guided(lambda latent, time: latent * 0 + 3 + time, lambda latent, time: latent * 0 + 1, 2.5)
     np.testing.assert_allclose(denoise(np.zeros((1, 2), np.float32), 0.5), 1 + 2.5 * (3.5 - 1))
+
+
+def test_a_guided_network_is_told_its_condition_and_nothing():
+    seen = []
+
+    def velocity(latent, time, words):
+        seen.append((time.tolist(), words.tolist()))
+        return latent * 0 + words.sum()
+
+    plain, guided_twice = (
+        conditioned(velocity, {"words": np.ones((1, 3), np.float32)}, scale) for scale in (None, 2.0)
+    )
+    latent = np.zeros((1, 2), np.float32)
+    np.testing.assert_array_equal(plain(latent, 0.5), 3)
+    np.testing.assert_array_equal(guided_twice(latent, 0.5), 6)  # 0 + 2 (3 - 0)
+    assert sorted(words for _, words in seen) == [[[0, 0, 0]], [[1, 1, 1]], [[1, 1, 1]]]
+    assert all(time == [0.5] for time, _ in seen)

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from mobigen.errors import ExportError
 from mobigen.metadata import TextToImageSettings
 from mobigen.runtime import Component
-from mobigen.sampling import SAMPLERS, Denoiser, guided, noise_source
+from mobigen.sampling import SAMPLERS, conditioned, noise_source
 from mobigen.signature import Signature
 
 __all__ = ["CALIBRATION_PROMPTS", "PARITY_PROMPTS", "Arrays", "check_fit", "record_inputs"]
@@ -107,16 +107,9 @@ def _sample(
     plan = settings.sampler
     times = plan.times[settings.default_steps]
 
-    def told(known: Arrays) -> Denoiser:
-        def denoise(latent: np.ndarray, time: float) -> np.ndarray:
-            at = np.full((1,), time, np.float32)
-            return run("denoiser", latent=latent.astype(np.float32), time=at, **known)["velocity"]
+    def velocity(latent: np.ndarray, **inputs: np.ndarray) -> np.ndarray:
+        return run("denoiser", latent=latent.astype(np.float32), **inputs)["velocity"]
 
-        return denoise
-
-    denoise = told(condition)
-    if plan.guidance is not None:
-        nothing = {name: np.zeros_like(values) for name, values in condition.items()}
-        denoise = guided(denoise, told(nothing), plan.guidance)
+    denoise = conditioned(velocity, condition, plan.guidance)
     *_, last = SAMPLERS[plan.kind](denoise, times, noise)
     return last.latent.astype(np.float32)

@@ -15,7 +15,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError, MobigenWarning
 from mobigen.pipelines.prompt import check_prompt
 from mobigen.runtime import load_component
-from mobigen.sampling import SAMPLERS, Denoiser, Step, guided, noise_source
+from mobigen.sampling import SAMPLERS, Step, conditioned, noise_source
 
 __all__ = ["Picture", "TextToImageOutput", "TextToImagePipeline"]
 
@@ -248,10 +248,7 @@ class TextToImagePipeline:
         """The latent of one picture; all its noise comes from its own seed."""
         noise = noise_source(self._latent_shape, seed)
         plan = self._settings.sampler
-        denoise = self._denoiser(condition)
-        if plan.guidance is not None:
-            nothing = {name: np.zeros_like(values) for name, values in condition.items()}
-            denoise = guided(denoise, self._denoiser(nothing), plan.guidance)
+        denoise = conditioned(self._velocity, condition, plan.guidance)
         for step in SAMPLERS[plan.kind](denoise, times, noise):
             if callback is not None:
                 self._report(callback, step, image_index)
@@ -259,14 +256,8 @@ class TextToImagePipeline:
                 break
         return step.latent
 
-    def _denoiser(self, condition: Arrays) -> Denoiser:
-        """The denoiser that is told `condition`."""
-
-        def denoise(latent: np.ndarray, time: float) -> np.ndarray:
-            at = np.full((1,), time, np.float32)
-            return self._components["denoiser"](latent=latent, time=at, **condition)["velocity"]
-
-        return denoise
+    def _velocity(self, **inputs: np.ndarray) -> np.ndarray:
+        return self._components["denoiser"](**inputs)["velocity"]
 
     def _report(self, callback: StepCallback, step: Step, image_index: int) -> None:
         """Call back, and take over the latents that come back."""

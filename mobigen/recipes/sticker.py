@@ -15,6 +15,7 @@ TRAJECTORIES = 12288
 
 
 def make_regression(workspace: Workspace) -> TrajectoryRegression:
+    """First of the student's two recipes: the ends of the teacher's guided trajectories, from points along them."""
     teacher = workspace.trained(Denoiser, "teacher")
     student = workspace.trained(Denoiser, "teacher")
     count = workspace.counts.get("trajectories", TRAJECTORIES)
@@ -22,6 +23,7 @@ def make_regression(workspace: Workspace) -> TrajectoryRegression:
 
 
 def make_matching(workspace: Workspace) -> DistributionMatching:
+    """Second of the student's two recipes: distribution matching with a discriminator, for 1, 2 and 4 steps at once."""
     teacher, student = workspace.trained(Denoiser, "teacher"), workspace.trained(Denoiser)
     return DistributionMatching(student, teacher, workspace.latents(), list(SCHEDULES.values()), GUIDANCE)
 

@@ -1,7 +1,8 @@
 """`mobigen evaluate sticker`: how well pictures say what was asked, how near they are to real ones, and what copies.
 
 The judge is a dual encoder trained on real stickers only; it is itself checked on real stickers that it did not see,
-and the generated ones are scored as a share of that. Teacher and student draw the same captions from the same noise.
+and the generated ones are scored as a share of that. Teacher and student draw the same captions, each from the same
+first noise.
 """
 
 from __future__ import annotations
@@ -108,9 +109,9 @@ class StickerModel:
         self, prompts: Sequence[str], styles: Sequence[int], steps: int | None, seed: int = 0
     ) -> NDArray[np.uint8]:
         """Pictures (B, H, W, 4) by the student in `steps`, or by the teacher where `steps` is None."""
-        source = torch.Generator().manual_seed(seed)
         pictures = []
         for start in range(0, len(prompts), CHUNK):
+            source = torch.Generator().manual_seed(seed + start)  # whatever the sampler has drawn before
             told = self.conditions(prompts[start : start + CHUNK], styles[start : start + CHUNK])
             pictures.append(to_uint8(self.decoder(self._latents(told, steps, source))))
         return np.concatenate(pictures)
