@@ -10,16 +10,19 @@ from pathlib import Path
 
 import mobigen
 from mobigen.errors import ParityError
-from mobigen.export.engine import PLANS, REPORT, export_model
-from mobigen.export.source import gather_weights
+from mobigen.export.engine import REPORT, export_model
+from mobigen.export.plans import Choice, make_plan
+from mobigen.export.source import gather_weights, read_source
 
 bundle, *folders = map(Path, sys.argv[1:])
 try:
-    with gather_weights(folders, PLANS["sticker"]) as weights:
-        export_model("sticker", weights, bundle, {"denoiser": "float16"})
+    with gather_weights(folders) as weights:
+        source = read_source("sticker", weights)
+        plan = make_plan("sticker", list(source.networks), ["litert"], [Choice("float16", "denoiser")])
+        export_model(source, bundle, plan, tell=print)
 except ParityError as error:
     raise SystemExit(f"not exported: {error}") from error
 
-for graph in json.loads((bundle / REPORT).read_text())["graphs"]:
+for graph in json.loads((bundle / REPORT).read_text())["backends"]["litert"]["graphs"]:
     print(graph["component"], graph["precision"], graph["bytes"], "bytes", graph["parity_db"], "dB")
 print(mobigen.load(bundle)("a red fox", seed=1).images[0].size)

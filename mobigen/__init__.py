@@ -51,13 +51,12 @@ def load(
         weights: the model's weights folder, for "torch" only; None looks in the usual places.
 
     Raises:
-        InputError: there is no such model or backend.
+        InputError: there is no such model or backend, or the bundle holds bare networks.
         BundleError: the bundle is missing, damaged or of another version.
         WeightsError: the weights are missing or do not fit the bundle.
         MissingExtraError: the backend needs an optional dependency.
     """
     from mobigen.bundle import load_bundle  # here, so that `import mobigen` stays light
-    from mobigen.pipelines import PIPELINES
+    from mobigen.pipelines import open_pipeline
 
-    bundle = load_bundle(model)
-    return PIPELINES[bundle.metadata.task](bundle, backend, threads, weights)
+    return open_pipeline(load_bundle(model), backend, threads, weights)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobigen.errors import BundleError
-from mobigen.metadata import REPAIR, BundledComponent, Metadata, read_metadata
+from mobigen.metadata import BundledComponent, Metadata, read_metadata
+from mobigen.record import REPAIR
 from mobigen.registry import find_model
 from mobigen.signature import Signature
 
@@ -29,6 +30,11 @@ class Bundle:
         """The inputs and outputs of a component. Raises BundleError if the bundle has no such component."""
         return self._component(component).signature
 
+    def function(self, component: str) -> str | None:
+        """The name, in its graph, of the size that `signature` states; None if the graph has a single size."""
+        found = self._component(component)
+        return next((name for name, each in found.sizes.items() if each == found.signature), None)
+
     def graph(self, component: str, backend: str) -> Path:
         """The path of a component's graph, its contents checked against the recorded sha256.
 
@@ -43,9 +49,9 @@ class Bundle:
             )
         return self._unchanged(backends[backend].file, backends[backend].sha256)
 
-    def tokenizer(self) -> Path:
-        """The path of the tokenizer's file, checked like a graph's."""
-        return self._unchanged(self.metadata.settings.tokenizer, self.metadata.settings.tokenizer_sha256)
+    def files(self) -> dict[str, Path]:
+        """The paths of the files beside the graphs, a tokenizer's say, by name; checked like a graph's."""
+        return {name: self._unchanged(each.file, each.sha256) for name, each in self.metadata.files.items()}
 
     def _component(self, name: str) -> BundledComponent:
         components = self.metadata.components
@@ -147,8 +153,9 @@ def _file_sha256(path: Path) -> str:
 
 
 def _check_sizes(folder: Path, metadata: Metadata) -> None:
-    if not (folder / metadata.settings.tokenizer).is_file():
-        raise BundleError(f"{folder / metadata.settings.tokenizer} is missing; {REPAIR}")
+    for extra in metadata.files.values():
+        if not (folder / extra.file).is_file():
+            raise BundleError(f"{folder / extra.file} is missing; {REPAIR}")
     for artefact in (each for component in metadata.components.values() for each in component.backends.values()):
         path = folder / artefact.file
         if not path.exists():

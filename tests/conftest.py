@@ -20,6 +20,12 @@ def tiny_weights(tmp_path_factory):
     return tiny.tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
+@pytest.fixture
+def weights(tiny_weights, tmp_path):
+    """A copy of the weights that a test may damage."""
+    return Path(shutil.copytree(tiny_weights, tmp_path / "weights"))
+
+
 @pytest.fixture(scope="session")
 def exported_bundle(tiny_weights, tmp_path_factory):
     """The tiny model's bundle, <folder>/sticker. Not to be changed: `bundle_folder` is a copy for that."""

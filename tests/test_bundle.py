@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_input_error():
 def test_a_good_bundle_gives_its_graphs_and_tokenizer(exported_bundle):
     bundle = load_bundle(exported_bundle)
     assert bundle.graph("denoiser", "litert") == exported_bundle / "litert" / "denoiser.tflite"
-    assert bundle.tokenizer() == exported_bundle / "tokenizer.json"
+    assert bundle.files() == {"tokenizer": exported_bundle / "tokenizer.json"}
     assert [spec.name for spec in bundle.signature("decoder").outputs] == ["image"]
 
 
@@ -88,7 +88,7 @@ def test_a_tampered_file_is_noticed_when_it_is_used(bundle_folder, file):
     (bundle_folder / file).write_bytes(content)
     bundle = load_bundle(bundle_folder)
     with pytest.raises(BundleError, match=f"{file} has sha256"):
-        bundle.tokenizer() if file == "tokenizer.json" else bundle.graph("decoder", "litert")
+        bundle.files() if file == "tokenizer.json" else bundle.graph("decoder", "litert")
 
 
 def test_metadata_that_says_another_size_is_refused(bundle_folder):

@@ -17,12 +17,23 @@ RUNTIME = {
     "errors": set(),
     "signature": {"errors"},
     "registry": {"errors"},
-    "metadata": {"errors", "signature"},
-    "bundle": {"errors", "signature", "registry", "metadata"},
+    "record": {"errors"},
+    "settings": {"record"},
+    "metadata": {"errors", "signature", "record", "settings"},
+    "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
     "sampling": {"errors"},
-    "runtime": {"errors", "signature", "metadata", "bundle"},
-    "pipelines": {"errors", "metadata", "bundle", "media", "sampling", "runtime"},
+    "runtime": {"errors", "signature", "record", "bundle"},
+    "pipelines": {
+        "errors",
+        "signature",
+        "settings",
+        "bundle",
+        "media",
+        "sampling",
+        "runtime",
+        "",
+    },  # "" for the version
     "": {"errors", "bundle", "pipelines"},  # mobigen/__init__.py
     "__main__": {"cli"},
 }
@@ -36,7 +47,7 @@ MAKING = {
     "train": TOOLS | {"nn", "models", "diffusion", "data"},
     "distill": TOOLS | {"nn", "models", "diffusion", "data", "train"},
     "recipes": TOOLS | {"nn", "models", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
-    "export": TOOLS | {"models", "metadata", "bundle", "runtime", ""},  # "" for the version
+    "export": TOOLS | {"models", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}

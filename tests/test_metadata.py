@@ -8,6 +8,7 @@ import pytest
 import mobigen
 from mobigen.errors import BundleError
 from mobigen.metadata import read_metadata
+from mobigen.settings import NetworksSettings
 
 
 @pytest.fixture
@@ -88,8 +89,12 @@ BROKEN = [
     ("pipeline/sampler/times/2", [0.9, 0.5]),
     ("pipeline/sampler/times/2", ["1.0", "0.5"]),
     ("pipeline/sampler/times/2", [1.0, float("nan")]),
-    ("tokenizer/file", ...),
-    ("tokenizer/sha256", 5),
+    ("files", ...),
+    ("files/tokenizer", ...),
+    ("files/tokenizer/file", ...),
+    ("files/tokenizer/sha256", 5),
+    ("components/denoiser/sizes", {}),
+    ("components/denoiser/sizes", {"size_8": {"inputs": [], "outputs": []}}),
     ("credits", [{"name": "x"}]),
     ("converters/litert-torch", 0.1),
     ("weights_sha256", None),
@@ -106,8 +111,25 @@ def test_a_bad_field_is_refused_by_name_in_one_line(values, path, value):
 
 
 def test_another_schema_version_says_what_to_do(values):
-    with pytest.raises(BundleError, match=r"schema version 2.*reads 1.*install"):
-        read_metadata(change(values, "schema_version", 2), "metadata.json")
+    with pytest.raises(BundleError, match=r"schema version 1.*reads 2.*install"):
+        read_metadata(change(values, "schema_version", 1), "metadata.json")
+
+
+def test_sizes_of_a_graph_hold_the_components_own(values):
+    own = {key: values["components"]["decoder"][key] for key in ("inputs", "outputs")}
+    larger = copy.deepcopy(own)
+    larger["inputs"][0]["shape"][-2:] = [8, 8]
+    read = read_metadata(change(values, "components/decoder/sizes", {"size_64": own, "size_128": larger}), "")
+    decoder = read.components["decoder"]
+    assert decoder.sizes["size_64"] == decoder.signature
+    assert decoder.sizes["size_128"].inputs[0].shape == (1, 4, 8, 8)
+    with pytest.raises(BundleError, match="sizes do not hold the component's own"):
+        read_metadata(change(values, "components/decoder/sizes", {"size_128": larger}), "")
+
+
+def test_bare_networks_need_no_pipeline(values):
+    values = change(change(change(values, "pipeline", {}), "files", {}), "task", "networks")
+    assert read_metadata(values, "").settings == NetworksSettings()
 
 
 @pytest.mark.parametrize("whole", [None, [], "text", 3])

@@ -9,6 +9,7 @@ import json
 STYLES = ["3d", "flat", "noto"]
 TOKENS = 8
 WORDS = ["red", "green", "blue", "apple", "fox", "car", "a", "the", "sleepy", "cafe", "##s", "##y", "xylo"]
+JOINED = {"task": "text-to-image", "components": ["text_encoder", "denoiser", "decoder"]}
 PIPELINE = {
     "sampler": {"kind": "few_step", "times": {"1": [1.0], "2": [1.0, 0.5], "4": [1.0, 0.75, 0.5, 0.25]}},
     "styles": STYLES,
@@ -58,16 +59,17 @@ def tiny_weights(folder):
     for network in tiny_networks():
         network.save_pretrained(folder / network.component)
     write_tokenizer(folder / "tokenizer.json")
-    (folder / "pipeline.json").write_text(json.dumps(PIPELINE))
+    (folder / "pipeline.json").write_text(json.dumps(JOINED | PIPELINE))
     (folder / "credits.json").write_text(json.dumps(CREDITS))
     return folder
 
 
-def tiny_bundle(folder, weights, precisions=None):
-    """Export `tiny_weights` into `folder`, in float32 unless told otherwise."""
+def tiny_bundle(folder, weights, **plan):
+    """Export `tiny_weights` into `folder`, for LiteRT in float32 unless a plan (backend=components) is given."""
     from mobigen.export.engine import export_model
+    from mobigen.export.source import read_source
 
-    return export_model("sticker", weights, folder, precisions or FLOAT32)
+    return export_model(read_source("sticker", weights), folder, plan or {"litert": FLOAT32})
 
 
 def entries():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,109 +11,177 @@ import click
 
 from mobigen.cli.group import Command, needs_extra
 from mobigen.errors import InputError
-from mobigen.registry import find_model
+from mobigen.registry import MODELS, find_model
 
 if TYPE_CHECKING:
+    from mobigen.export.plans import Choice, Plan
     from mobigen.export.source import Source
 
 __all__ = ["export"]
 
 FOLDER = click.Path(path_type=Path)
-BYTES = {"float32": 4, "float16": 2}  # of a weight; the other precisions store one
+BITS = {"float32": 32, "float16": 16, "palette6": 6, "palette4": 4}  # of a weight; the other precisions have 8
 
 
 @click.command(cls=Command)
-@click.argument("model")
+@click.argument("model", metavar="MODEL|DIR")
 @click.option(
     "--weights", type=FOLDER, multiple=True, metavar="DIR",
     help="The model's weights; weights/MODEL if left out. Given again, it serves for what the first lacks.",
 )  # fmt: skip
-@click.option("--to", "target", default="litert", show_default=True, help="The runtime to export for.")
+@click.option("--to", "targets", default="litert", show_default=True, help="The runtimes to export for.")
 @click.option(
-    "--precision", "precisions", multiple=True, metavar="COMPONENT=NAME",
-    help="Of one component, such as denoiser=float16; may be given again. Left out: as measured best.",
+    "--precision", "precisions", multiple=True, metavar="[COMPONENT=]NAME[,...]",
+    help="Such as float16, denoiser=float32 or coreml:denoiser=palette6. Several for all components make a "
+    "bundle each. Left out: as measured best.",
+)  # fmt: skip
+@click.option("--components", metavar="NAME[,...]", help="These alone; a part of a model is bare networks.")
+@click.option(
+    "--sizes", multiple=True, metavar="COMPONENT=SIZE[,...]",
+    help="Other sizes that one graph is to serve with the same weights, such as decoder=192,384.",
+)  # fmt: skip
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), metavar="FILE.npz",
+    help="Real inputs of a bare network, by name, samples first; its example inputs if left out.",
 )  # fmt: skip
 @click.option("--output-dir", type=FOLDER, metavar="DIR", help="The bundle; export/MODEL if left out.")
+@click.option("--overwrite", is_flag=True, help="Replace a bundle even if it has graphs for more runtimes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--dry-run", is_flag=True, help="Check the weights and print the plan; write nothing.")
 def export(
     model: str,
     weights: Sequence[Path],
-    target: str,
+    targets: str,
     precisions: Sequence[str],
+    components: str | None,
+    sizes: Sequence[str],
+    inputs: Path | None,
     output_dir: Path | None,
+    overwrite: bool,
     as_json: bool,
     dry_run: bool,
 ) -> None:
-    """Export a model's weights to a bundle, and measure how closely it follows the networks.
+    """Export weights to a bundle, and measure how closely it follows the networks.
 
-    A graph that does not follow its network fails the export, and an older bundle stays.
+    MODEL is a name of `mobigen models`; DIR a folder of weights, your own checkpoint or a single network of
+    save_pretrained, say. A graph that does not follow its network fails the export, and an older bundle stays.
     """
-    name = find_model(model).name
-    if target != "litert":
-        raise InputError(f"cannot export to {target} yet; accepted: litert")
-    chosen = dict(map(_read_precision, precisions))
+    folders = _weights_folders(model, weights)
     with needs_extra("export", "exporting"):
-        from mobigen.export.engine import PLANS, REPORT, export_model, plan_export
-        from mobigen.export.source import gather_weights
-    folders, out = weights or [Path("weights", name)], output_dir or Path("export", name)
-    with gather_weights(folders, PLANS[name]) as gathered:
+        from mobigen.export.engine import check_target
+        from mobigen.export.plans import read_choice
+        from mobigen.export.source import gather_weights, read_source
+    name, others = _bundle_name(model), _read_sizes(sizes)
+    choices = [read_choice(each) for text in precisions for each in _split(text)]
+    with gather_weights(folders) as gathered:
+        source = read_source(name, gathered, _split(components or ""), inputs)
+        plans = _plan_bundles(source, _split(targets), choices, output_dir or Path("export", name))
+        for folder, plan in plans.items():
+            check_target(folder, plan, overwrite)
         if dry_run:
-            _show_plan(_list_plan(*plan_export(name, gathered, out, chosen)), as_json)
+            _show_plans(source, plans, as_json)
             return
-        click.echo(f"exporting {name} from {', '.join(map(str, folders))}; this takes a minute", err=True)
-        export_model(name, gathered, out, chosen)
-    _show_report(json.loads((out / REPORT).read_text(encoding="utf-8")), as_json)
-    click.echo(out, err=as_json)
+        click.echo(f"exporting {', '.join(map(str, folders))}; this takes minutes", err=True)
+        reports = [_export_bundle(source, folder, plan, others, overwrite) for folder, plan in plans.items()]
+    if as_json:
+        click.echo(json.dumps(reports if len(reports) > 1 else reports[0], indent=2))
+        return
+    for folder, report in zip(plans, reports, strict=True):
+        _show_report(report)
+        click.echo(folder)
 
 
-def _read_precision(text: str) -> tuple[str, str]:
-    component, sign, precision = text.partition("=")
-    if not (component and sign and precision):
-        raise InputError(f"--precision {text} is not COMPONENT=NAME, such as denoiser=float16")
-    return component, precision
+def _export_bundle(
+    source: Source, folder: Path, plan: Plan, sizes: Mapping[str, Sequence[int]], overwrite: bool
+) -> dict[str, Any]:
+    """Make one bundle, and read its report."""
+    from mobigen.export.engine import REPORT, export_model
+
+    export_model(source, folder, plan, sizes, overwrite, tell=lambda line: click.echo(f"{folder}: {line}", err=True))
+    return json.loads((folder / REPORT).read_text(encoding="utf-8"))
 
 
-def _list_plan(plan: Mapping[str, str], source: Source) -> list[dict[str, Any]]:
-    """The components as they would be exported."""
-    weights = {name: sum(each.numel() for each in network.parameters()) for name, network in source.networks.items()}
-    return [
-        {"component": name, "precision": precision, "parameters": weights[name],
-         "bytes_of_weights": weights[name] * BYTES.get(precision, 1)}
-        for name, precision in plan.items()
-    ]  # fmt: skip
+def _weights_folders(model: str, weights: Sequence[Path]) -> list[Path]:
+    """A registered model's are looked for where the house keeps them; a folder's own come first."""
+    if "/" in model or (model not in MODELS and Path(model).is_dir()):
+        return [Path(model), *weights]
+    return list(weights) or [Path("weights", find_model(model).name)]
 
 
-def _show_plan(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+def _bundle_name(model: str) -> str:
+    return model if model in MODELS else Path(model).resolve().name
+
+
+def _split(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _plan_bundles(source: Source, targets: Sequence[str], choices: Sequence[Choice], out: Path) -> dict[Path, Plan]:
+    """Folder -> plan: one bundle, or one for each of several precisions that are meant for all components."""
+    from mobigen.export.backends import has_precision
+    from mobigen.export.plans import make_plan
+
+    components = list(source.networks)
+    general = [each for each in choices if each.component is None and each.backend is None]
+    if len(general) < 2:
+        return {out: make_plan(source.name, components, targets, choices)}
+    special = [each for each in choices if each not in general]
+    plans = {}
+    for each in general:
+        able = [target for target in targets if has_precision(target, each.precision)]
+        folder = out.with_name(f"{out.name}-{each.precision}")
+        plans[folder] = make_plan(source.name, components, able or targets, [each, *special])
+    return plans
+
+
+def _read_sizes(texts: Iterable[str]) -> dict[str, list[int]]:
+    sizes = {}
+    for text in texts:
+        component, _, numbers = text.partition("=")
+        if not component or not all(each.isdecimal() for each in _split(numbers)) or not _split(numbers):
+            raise InputError(f"--sizes {text} is not COMPONENT=SIZE,SIZE, such as decoder=192,384")
+        sizes[component] = [int(each) for each in _split(numbers)]
+    return sizes
+
+
+def _show_plans(source: Source, plans: Mapping[Path, Plan], as_json: bool) -> None:
     """A graph is a little larger than its weights."""
+    weights = {name: sum(each.numel() for each in network.parameters()) for name, network in source.networks.items()}
+    rows: list[dict[str, Any]] = [
+        {"bundle": str(folder), "backend": backend, "component": name, "precision": precision,
+         "parameters": weights[name], "bytes_of_weights": weights[name] * BITS.get(precision, 8) // 8}
+        for folder, plan in plans.items() for backend, components in plan.items()
+        for name, precision in components.items()
+    ]  # fmt: skip
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     cells = [
-        [row["component"], row["precision"], f"{row['parameters'] / 1e6:.2f}", f"{row['bytes_of_weights'] / 1e6:.1f}"]
+        [row["bundle"], row["backend"], row["component"], row["precision"], f"{row['parameters'] / 1e6:.2f}",
+         f"{row['bytes_of_weights'] / 1e6:.1f}"]
         for row in rows
-    ]
-    _print_table([["component", "precision", "M parameters", "MB of weights"], *cells])
-
-
-def _show_report(report: Mapping[str, Any], as_json: bool) -> None:
-    """Sizes, the worst agreement of a graph with its network, and the time of a run on the CPU."""
-    if as_json:
-        click.echo(json.dumps(report, indent=2))
-        return
-    rows = [
-        [graph["component"], graph["precision"], f"{graph['bytes'] / 1e6:.2f}",
-         f"{min(graph['parity_db'].values()):.1f}", f"{graph['timing']['median_run_ms']:.1f}"]
-        for graph in report["graphs"]
     ]  # fmt: skip
-    together = ["all, as pictures", "", f"{report['bytes'] / 1e6:.2f}", f"{min(report['pictures_db']):.1f}", ""]
-    _print_table([["component", "precision", "MB", "dB", "ms"], *rows, together])
+    head = ["bundle", "backend", "component", "precision", "M parameters", "MB of weights"]
+    _print_table([head, *cells], names=4)
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Two columns of names and then numbers, lined up."""
+def _show_report(report: Mapping[str, Any]) -> None:
+    """Sizes, the worst agreement of a graph with its network, and the time of a run on the CPU."""
+    rows = [["backend", "component", "precision", "MB", "dB", "ms"]]
+    for name, backend in report["backends"].items():
+        for graph in backend["graphs"]:
+            time = "" if graph["timing"] is None else f"{graph['timing']['median_run_ms']:.1f}"
+            worst = f"{min(graph['parity_db'].values()):.1f}"
+            rows.append([name, graph["component"], graph["precision"], f"{graph['bytes'] / 1e6:.2f}", worst, time])
+        worst = f"{min(backend['results_db']):.1f}" if backend["results_db"] else ""
+        rows.append([name, "all, as a result", "", f"{backend['bytes'] / 1e6:.2f}", worst, ""])
+    _print_table(rows, names=3)
+
+
+def _print_table(rows: Sequence[Sequence[str]], names: int) -> None:
+    """Columns of names and then numbers, lined up."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        names = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-        numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        click.echo("  ".join([*names, *numbers]).rstrip())
+        padded = [cell.ljust(width) for cell, width in zip(row[:names], widths[:names], strict=True)]
+        numbers = [cell.rjust(width) for cell, width in zip(row[names:], widths[names:], strict=True)]
+        click.echo("  ".join([*padded, *numbers]).rstrip())

@@ -1,7 +1,7 @@
-"""The engine: a model's weights -> its bundle, one way for every model.
+"""The engine: networks -> a bundle, one way for every model and backend.
 
-Each component is converted, brought to its precision, and run beside its network on real inputs. One below
-its floor stops the export, and nothing is left behind: a bundle appears whole, by a rename, or not at all.
+Each graph is proven beside its network on what reaches it in its pipeline; then the whole pipeline runs on the graphs.
+One below its floor stops the export, and nothing is left behind: a bundle appears whole, by a rename, or not at all.
 """
 
 from __future__ import annotations
@@ -9,154 +9,164 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mobigen.bundle import METADATA, load_bundle, measure
+from mobigen.bundle import METADATA, load_bundle
 from mobigen.errors import ExportError
-from mobigen.export.inputs import CALIBRATION_PROMPTS, PARITY_PROMPTS, Arrays
-from mobigen.export.litert import convert
-from mobigen.export.metadata import TOKENIZER, describe_bundle
-from mobigen.export.parity import check_parity, compare
-from mobigen.export.pictures import check_pictures, compare_pictures
-from mobigen.export.quantize import check_precision, needs_calibration, quantize
-from mobigen.export.report import GraphReport, converter_versions, time_component, write_report
-from mobigen.export.source import Source, read_source
-from mobigen.metadata import Artefact
+from mobigen.export.backends import BACKENDS
+from mobigen.export.graph import Graph, Job, functions_of, make_graph
+from mobigen.export.metadata import describe_bundle
+from mobigen.export.parity import TrailParity, check_results, compare_trails
+from mobigen.export.plans import Plan
+from mobigen.export.report import BackendReport, converter_versions, write_report
+from mobigen.export.source import Source
+from mobigen.export.tasks import TASKS, Trail
+from mobigen.export.tasks.trail import Arrays, recorders
+from mobigen.metadata import BundledComponent
 from mobigen.models.network import Network
-from mobigen.registry import find_model
-from mobigen.runtime.litert import LiteRTComponent
-from mobigen.runtime.torch import TorchComponent
 
-__all__ = ["PLANS", "REPORT", "convert_to", "export_model", "plan_export"]
+__all__ = ["REPORT", "Observed", "check_target", "export_model", "observe"]
 
-# model -> component -> precision, chosen by `python -m benchmarks.precisions`
-PLANS: dict[str, dict[str, str]] = {
-    "sticker": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-dynamic"},
-}
 REPORT = "report.json"
-THREADS = 2  # for parity and the report's times
+Tell = Callable[[str], None]
+Functions = Mapping[str, Mapping[str, Network]]  # component -> name of a size -> network
+Graphs = Mapping[str, Mapping[str, Graph]]  # backend -> component -> graph
 
 
-def export_model(name: str, weights: Path, out: Path, precisions: Mapping[str, str] | None = None) -> Path:
-    """Make the bundle of a model.
+@dataclass(frozen=True)
+class Observed:
+    """What the networks do while their pipeline answers some requests."""
+
+    requests: Sequence[Any]
+    trails: Sequence[Trail]
+    inputs: Mapping[str, Sequence[Arrays]]  # of each component, in the order of its calls
+
+
+def export_model(
+    source: Source,
+    out: Path,
+    plan: Plan,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    overwrite: bool = False,
+    tell: Tell = lambda line: None,
+) -> Path:
+    """Make a bundle.
 
     Args:
-        name: a registered name, "sticker".
-        weights: the model's weights folder: <component>/{config.json, *.safetensors}, tokenizer.json,
-            pipeline.json and credits.json.
+        source: the networks, from `read_source`.
         out: the bundle's folder; a bundle that is there already is replaced once the new one is whole.
-        precisions: component -> a name of PRECISIONS, where it is not to be that of PLANS.
+        plan: backend -> component -> precision, from `make_plan`.
+        sizes: component -> sizes that its graph is to serve beside its own, with shared weights.
+        overwrite: whether a bundle with graphs for more backends may be replaced.
+        tell: called with a line before each part of the work.
 
     Returns:
-        `out`, with metadata.json, report.json, tokenizer.json and litert/*.tflite.
+        `out`, with metadata.json, report.json, the pipeline's files, litert/*.tflite and coreml/*.mlpackage.
 
     Raises:
-        InputError: there is no such model.
-        WeightsError: a file of the weights is missing or damaged.
+        ConfigError: a network has no other size.
         ExportError: a network cannot be converted as asked, or does not fit the others; `out` is as it was.
-        ParityError: a graph, or the picture of them all, is too far from the networks'; `out` is as it was.
+        ParityError: a graph, or the result of them all, is too far from the networks'; `out` is as it was.
         MissingExtraError: the converters are not installed.
     """
-    plan, source = plan_export(name, weights, out, precisions)
-    samples = source.record(PARITY_PROMPTS)
-    calibrated = any(map(needs_calibration, plan.values()))
-    calibration = source.record(CALIBRATION_PROMPTS if calibrated else ())
+    check_target(out, plan, overwrite)
+    task = TASKS[source.task]
+    task.check(source)
+    functions = {name: functions_of(network, (sizes or {}).get(name, ())) for name, network in source.networks.items()}
+    requests = task.requests(source)
+    tell("running the networks on real inputs")
+    seen = observe(source, requests.parity)
+    fitted = observe(source, requests.calibration if _wants_calibration(plan) else ())
+    graphs: dict[str, dict[str, Graph]] = {}
+    reports: dict[str, BackendReport] = {}
     with _replacing(out) as folder:
-        (folder / "litert").mkdir()
-        graphs = [
-            _export_component(source.networks[each], plan[each], folder, samples[each], calibration[each])
-            for each in plan
-        ]
-        pictures = compare_pictures(source, source.components(), _open_graphs(folder, source), PARITY_PROMPTS)
-        check_pictures(pictures)
-        shutil.copyfile(source.tokenizer, folder / TOKENIZER)
-        _write_metadata(folder, source, graphs)
-        write_report(folder / REPORT, name, graphs, pictures)
+        for backend in plan:
+            graphs[backend] = _make_graphs(backend, plan[backend], functions, folder, seen, fitted, tell)
+            tell(f"{backend}: the whole pipeline")
+            parity = _judge(backend, source, graphs[backend], seen)
+            reports[backend] = BackendReport.of([each.report for each in graphs[backend].values()], parity)
+        for path in source.files.values():
+            shutil.copyfile(path, folder / path.name)
+        values = describe_bundle(source, _bundled(functions, graphs), converter_versions(plan))
+        (folder / METADATA).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_report(folder / REPORT, source, reports)
         load_bundle(folder)  # an app will read it so
     return out
 
 
-def plan_export(
-    name: str, weights: Path, out: Path, precisions: Mapping[str, str] | None = None
-) -> tuple[dict[str, str], Source]:
-    """Check all that can be checked before the slow part; nothing is written.
-
-    Args: as of `export_model`.
-
-    Returns:
-        Component -> precision, and the networks.
-
-    Raises:
-        InputError, WeightsError, ExportError: as `export_model`.
-    """
-    plan = _choose_precisions(find_model(name).name, precisions or {})
-    if out.exists() and not (out / METADATA).is_file():  # replacing it would destroy something else
-        raise ExportError(f"{out} exists and is not a bundle; choose another place, or move it away")
-    return plan, read_source(name, weights, plan)
+def observe(source: Source, requests: Sequence[Any]) -> Observed:
+    """Answer requests with the networks, and keep what they receive and what comes of it."""
+    watched = recorders(source.components())
+    trails = list(TASKS[source.task].run(source, watched, requests))
+    return Observed(requests, trails, {name: each.calls for name, each in watched.items()})
 
 
-def _choose_precisions(name: str, chosen: Mapping[str, str]) -> dict[str, str]:
-    unknown = sorted(set(chosen) - set(PLANS[name]))
-    if unknown:
-        raise ExportError(f"{name} has no component {', '.join(unknown)}; its components: {', '.join(PLANS[name])}")
-    for precision in chosen.values():
-        check_precision(precision)
-    return {**PLANS[name], **chosen}
-
-
-def _export_component(
-    network: Network, precision: str, folder: Path, samples: Sequence[Arrays], calibration: Sequence[Arrays]
-) -> GraphReport:
-    """Write one component's graph below `folder` and measure it. Raises ExportError, ParityError."""
-    path, signature = folder / _graph_file(network.component), network.signature()
-    convert_to(network, path, precision, calibration)
-    decibels = compare(TorchComponent(network, signature), LiteRTComponent(path, signature, THREADS), samples)
-    check_parity(network.component, precision, decibels)
-    return GraphReport(
-        component=network.component,
-        backend="litert",
-        precision=precision,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        bytes=path.stat().st_size,
-        parity_db={name: round(value, 1) for name, value in decibels.items()},
-        samples=len(samples),
-        timing=time_component(lambda: LiteRTComponent(path, signature, THREADS), samples[0], THREADS),
-    )
-
-
-def convert_to(network: Network, path: Path, precision: str, calibration: Sequence[Arrays] = ()) -> None:
-    """Write a network as a LiteRT graph of the given precision. Raises ExportError."""
-    if precision == "float32":
-        convert(network, path)
+def check_target(out: Path, plan: Plan, overwrite: bool = False) -> None:
+    """Refuse to destroy what is not a bundle, or graphs that the new bundle would lack. Raises ExportError."""
+    if not out.exists():
         return
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        wide = Path(scratch, path.name)
-        convert(network, wide)
-        quantize(wide, path, precision, calibration)
+    if not (out / METADATA).is_file():
+        raise ExportError(f"{out} exists and is not a bundle; choose another place, or move it away")
+    lost = sorted(_backends_of(out) - set(plan))
+    if lost and not overwrite:
+        raise ExportError(
+            f"{out} has graphs for {', '.join(lost)} too, which this export would not make; "
+            "add that to --to, give another --output-dir, or --overwrite"
+        )
 
 
-def _open_graphs(folder: Path, source: Source) -> dict[str, LiteRTComponent]:
+def _backends_of(bundle: Path) -> set[str]:
+    """Those of a bundle of any schema version; none of one that cannot be read."""
+    try:
+        values = json.loads((bundle / METADATA).read_text(encoding="utf-8"))
+        return {name for component in values["components"].values() for name in component["backends"]}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+
+
+def _wants_calibration(plan: Plan) -> bool:
+    return any(BACKENDS[each].wants_calibration(precision) for each in plan for precision in plan[each].values())
+
+
+def _make_graphs(
+    backend: str,
+    precisions: Mapping[str, str],
+    functions: Functions,
+    folder: Path,
+    seen: Observed,
+    fitted: Observed,
+    tell: Tell,
+) -> dict[str, Graph]:
+    graphs = {}
+    for component, precision in precisions.items():
+        tell(f"{backend}: {component} in {precision}")
+        job = Job(BACKENDS[backend], component, functions[component], precision)
+        graphs[component] = make_graph(job, folder, seen.inputs[component], fitted.inputs[component])
+    return graphs
+
+
+def _judge(backend: str, source: Source, graphs: Mapping[str, Graph], seen: Observed) -> TrailParity:
+    """Run the whole pipeline on the graphs. Raises ParityError."""
+    task = TASKS[source.task]
+    components = {name: graph.component for name, graph in graphs.items()}
+    parity = compare_trails(seen.trails, task.run(source, components, seen.requests))
+    check_results(backend, parity.results_db, task.RESULT_FLOOR)
+    return parity
+
+
+def _bundled(functions: Functions, graphs: Graphs) -> dict[str, BundledComponent]:
     return {
-        name: LiteRTComponent(folder / _graph_file(name), network.signature(), THREADS)
-        for name, network in source.networks.items()
+        name: BundledComponent(
+            signature=next(iter(sizes.values())).signature(),
+            backends={backend: each[name].artefact for backend, each in graphs.items()},
+            sizes={size: network.signature() for size, network in sizes.items()} if len(sizes) > 1 else {},
+        )
+        for name, sizes in functions.items()
     }
-
-
-def _graph_file(component: str) -> str:
-    return f"litert/{component}.tflite"
-
-
-def _write_metadata(folder: Path, source: Source, graphs: Sequence[GraphReport]) -> None:
-    artefacts = {}
-    for graph in graphs:
-        file = _graph_file(graph.component)
-        size, digest = measure(folder / file)
-        artefacts[graph.component] = Artefact(file, graph.precision, size, digest, min(graph.parity_db.values()))
-    signatures = {each: network.signature() for each, network in source.networks.items()}
-    values = describe_bundle(source.card, signatures, artefacts, converter_versions())
-    (folder / METADATA).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -16,9 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mobigen.export.backends import BACKENDS
+from mobigen.export.parity import TrailParity
+from mobigen.export.source import Source
 from mobigen.runtime import Component
 
 __all__ = [
+    "BackendReport",
     "GraphReport",
     "Timing",
     "converter_versions",
@@ -27,7 +31,6 @@ __all__ = [
     "write_report",
 ]
 
-CONVERTERS = ("ai-edge-litert", "ai-edge-quantizer", "litert-torch", "torch")
 RUNS = 20
 
 
@@ -46,13 +49,30 @@ class GraphReport:
     """One graph of a bundle: its size, how closely it follows its network, and its speed."""
 
     component: str
-    backend: str
     precision: str
     parameters: int  # of the network
     bytes: int
     parity_db: Mapping[str, float]  # by output, the lowest over the samples
+    meaning_error: float | None  # relative, of the formula in float64; None where no executor tells
     samples: int  # real inputs that parity was taken on
-    timing: Timing
+    export_seconds: float
+    timing: Timing | None  # None where the backend cannot be timed on this machine
+
+
+@dataclass(frozen=True)
+class BackendReport:
+    """The graphs of one backend, and how closely the pipeline on them follows the pipeline on the networks."""
+
+    bytes: int
+    graphs: Sequence[GraphReport]
+    steps_db: Sequence[float]  # of the state after each step, the lowest over the requests
+    results_db: Sequence[float]  # of what a person gets, a request each; empty for bare networks
+
+    @classmethod
+    def of(cls, graphs: Sequence[GraphReport], parity: TrailParity) -> BackendReport:
+        """The sum of the graphs, and their trails."""
+        steps, results = ([round(value, 1) for value in each] for each in (parity.steps_db, parity.results_db))
+        return cls(sum(graph.bytes for graph in graphs), graphs, steps, results)
 
 
 def time_component(
@@ -69,23 +89,23 @@ def time_component(
     return Timing(threads, round(load, 2), round(first, 2), round(statistics.median(rest), 2))
 
 
-def write_report(path: Path, model: str, graphs: Sequence[GraphReport], pictures: Sequence[float]) -> None:
-    """Write report.json: the graphs, the dB of whole pictures, the machine, the converters and the date."""
+def write_report(path: Path, source: Source, backends: Mapping[str, BackendReport]) -> None:
+    """Write report.json: what each backend measured, the machine, the converters and the date."""
     report = {
-        "model": model,
+        "model": source.name,
+        "task": source.task,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": describe_machine(),
-        "converters": converter_versions(),
-        "bytes": sum(graph.bytes for graph in graphs),
-        "graphs": [asdict(graph) for graph in graphs],
-        "pictures_db": [round(value, 1) for value in pictures],
+        "converters": converter_versions(backends),
+        "backends": {name: asdict(each) for name, each in backends.items()},
     }
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def converter_versions() -> dict[str, str]:
-    """The versions of all that a graph passes through."""
-    return {name: version(name) for name in CONVERTERS}
+def converter_versions(backends: Iterable[str]) -> dict[str, str]:
+    """The versions of all that the graphs of some backends pass through."""
+    packages = sorted({package for backend in backends for package in BACKENDS[backend].packages})
+    return {name: version(name) for name in packages}
 
 
 def describe_machine() -> dict[str, str | int]:

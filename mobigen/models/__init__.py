@@ -1,1 +1,12 @@
 """Networks, one family a file; they do not know how they are trained, exported or named."""
+
+__all__ = ["NETWORKS"]
+
+NETWORKS: dict[str, str] = {  # class, as a config.json names it -> its module
+    "Decoder": "mobigen.models.autoencoder",
+    "Denoiser": "mobigen.models.denoiser",
+    "DualEncoder": "mobigen.models.dual_encoder",
+    "Encoder": "mobigen.models.autoencoder",
+    "TeacherDecoder": "mobigen.models.autoencoder",
+    "TextEncoder": "mobigen.models.text_encoder",
+}

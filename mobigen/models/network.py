@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,10 +15,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mobigen.errors import ConfigError, WeightsError
+from mobigen.models import NETWORKS
 from mobigen.signature import Signature
 
-__all__ = ["Network", "check_heads"]
+__all__ = ["Network", "check_heads", "load_network", "network_class", "read_config"]
 
+CLASS_KEY = "_class_name"  # in config.json, as diffusers writes it
 SHARD_SIZE = 16 * 10**6  # bytes; git hosts and phones both prefer small files
 AnyNetwork = TypeVar("AnyNetwork", bound="Network")
 
@@ -25,7 +28,8 @@ AnyNetwork = TypeVar("AnyNetwork", bound="Network")
 class Network(nn.Module, PyTorchModelHubMixin):
     """A plain module whose annotated keyword arguments are its config.
 
-    `save_pretrained` writes config.json and model.safetensors, sharded above 16 MB; `from_pretrained` reads both.
+    `save_pretrained` writes config.json, which names the class, and model.safetensors, sharded above 16 MB;
+    `from_pretrained` reads both, and `load_network` finds the class by itself.
     """
 
     component: ClassVar[str]
@@ -37,6 +41,14 @@ class Network(nn.Module, PyTorchModelHubMixin):
     def example_inputs(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Random inputs that fit `signature()`, in its order."""
         raise NotImplementedError
+
+    def at_size(self, size: int) -> Network:
+        """The same network, sharing these parameters, for another size of picture.
+
+        Raises:
+            ConfigError: this kind of network has one size only, or not this one.
+        """
+        raise ConfigError(f"{self.component} has one size only; leave --sizes out for it")
 
     def save_component(self, folder: Path, name: str | None = None) -> None:
         """Writes `folder`/<component>, or /`name`, with float16 weights, as weights/ holds them; self stays as it is.
@@ -51,12 +63,14 @@ class Network(nn.Module, PyTorchModelHubMixin):
         partial.rename(target)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
-        """As the mixin's, without its README.md: weights/<model>/README.md is the card of all components."""
-        card = Path(save_directory) / "README.md"
+        """As the mixin's, with the class in config.json and without its README.md: weights/<model> has one card."""
+        card, config = Path(save_directory, "README.md"), Path(save_directory, "config.json")
         known = card.exists()
         address = super().save_pretrained(save_directory, **options)
         if not known:
             card.unlink()
+        values = {CLASS_KEY: type(self).__name__, **json.loads(config.read_text(encoding="utf-8"))}
+        config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         return address
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -72,7 +86,10 @@ class Network(nn.Module, PyTorchModelHubMixin):
             WeightsError: the folder is missing or damaged, or holds another network.
         """
         try:
-            config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+            config = read_config(folder)
+            named = config.pop(CLASS_KEY, cls.__name__)
+            if named != cls.__name__:
+                raise WeightsError(f"{folder} holds a {named}, not a {cls.__name__}")
             with torch.random.fork_rng(devices=[]):  # the weights at random are overwritten at once
                 network = cls(**config)
             load_torch_model(network, folder, strict=True, safe=True, map_location=map_location)
@@ -82,6 +99,36 @@ class Network(nn.Module, PyTorchModelHubMixin):
             reason = " ".join(str(error).split())
             raise WeightsError(f"weights in {folder} do not fit {cls.__name__}: {reason}") from error
         return network.eval()
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """config.json of a component's folder. Raises OSError, or ValueError if it is not a JSON object."""
+    values = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError("config.json is not a JSON object")
+    return values
+
+
+def network_class(folder: str | Path) -> type[Network]:
+    """The class that the config.json of a folder written by `save_pretrained` names.
+
+    Raises:
+        WeightsError: the folder is missing or damaged, or names no class of NETWORKS.
+    """
+    try:
+        named = read_config(folder).get(CLASS_KEY)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder} holds no network ({error}); give a folder of save_pretrained") from error
+    if named not in NETWORKS:
+        raise WeightsError(
+            f'{folder}/config.json names {named or "no class"} as its "{CLASS_KEY}"; known: {", ".join(NETWORKS)}'
+        )
+    return getattr(import_module(NETWORKS[named]), named)
+
+
+def load_network(folder: str | Path) -> Network:
+    """The network in a folder written by `save_pretrained`. Raises WeightsError."""
+    return network_class(folder).from_pretrained(folder)
 
 
 def check_heads(dim: int, heads: int) -> None:

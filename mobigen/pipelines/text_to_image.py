@@ -2,20 +2,24 @@
 
 import secrets
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from tokenizers import Tokenizer
 
+from mobigen import __version__
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError, MobigenWarning
 from mobigen.pipelines.prompt import check_prompt
-from mobigen.runtime import load_component
+from mobigen.runtime import Component, load_component
 from mobigen.sampling import SAMPLERS, Step, conditioned, noise_source
+from mobigen.settings import TextToImageSettings
+from mobigen.signature import Signature
 
 __all__ = ["Picture", "TextToImageOutput", "TextToImagePipeline"]
 
@@ -70,12 +74,40 @@ class TextToImagePipeline:
 
     def __init__(
         self,
+        settings: TextToImageSettings,
+        components: Mapping[str, Component],
+        files: Mapping[str, Path],
+        model: str,
+        version: str = __version__,
+    ) -> None:
+        """Join the components of a model; `from_bundle` opens those of a bundle.
+
+        Args:
+            settings: the constants that the networks were made for.
+            components: text_encoder, denoiser and decoder, on any backend.
+            files: "tokenizer" -> a file of the tokenizers library.
+            model, version: what a picture's parameters are to say.
+
+        Raises:
+            BundleError: a component does not fit the task, or the tokenizer cannot be read.
+        """
+        _check_tensors({name: components[name].signature for name in TENSORS})
+        self.model, self.version = model, version
+        self._settings = settings
+        self._components = components
+        self._tokenizer = _open_tokenizer(files["tokenizer"])
+        self._latent_shape = components["decoder"].signature.inputs[0].shape
+        self._interrupted = False
+
+    @classmethod
+    def from_bundle(
+        cls,
         bundle: Bundle,
         backend: str = "litert",
         threads: int | None = None,
         weights: str | PathLike[str] | None = None,
-    ) -> None:
-        """Open the bundle's tokenizer and networks.
+    ) -> "TextToImagePipeline":
+        """Open the networks of a bundle.
 
         Args:
             bundle: a bundle whose task is text-to-image.
@@ -87,13 +119,10 @@ class TextToImagePipeline:
             BundleError: a file of the bundle is damaged, or a component does not fit the task.
             InputError, WeightsError, MissingExtraError: as `mobigen.load`.
         """
-        _check_tensors(bundle)
-        self.bundle = bundle
-        self._settings = bundle.metadata.settings
-        self._tokenizer = _open_tokenizer(bundle)
-        self._components = {name: load_component(bundle, name, backend, threads, weights) for name in TENSORS}
-        self._latent_shape = bundle.signature("decoder").inputs[0].shape
-        self._interrupted = False
+        metadata = bundle.metadata
+        _check_tensors({name: bundle.signature(name) for name in TENSORS})  # before a graph is opened
+        components = {name: load_component(bundle, name, backend, threads, weights) for name in TENSORS}
+        return cls(metadata.settings, components, bundle.files(), metadata.name, metadata.version)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -221,8 +250,8 @@ class TextToImagePipeline:
             "style": request.style,
             "steps": request.steps,
             "seed": seed,
-            "model": self.bundle.metadata.name,
-            "version": self.bundle.metadata.version,
+            "model": self.model,
+            "version": self.version,
         }
 
     def _encode(self, prompt: str) -> Arrays:
@@ -306,16 +335,15 @@ def _random_seed(count: int) -> int:
     return secrets.randbelow(HIGHEST_SEED + 2 - count)
 
 
-def _check_tensors(bundle: Bundle) -> None:
+def _check_tensors(signatures: Mapping[str, Signature]) -> None:
     for name, (inputs, outputs) in TENSORS.items():
-        signature = bundle.signature(name)
-        found = tuple(tuple(spec.name for spec in side) for side in (signature.inputs, signature.outputs))
+        sides = signatures[name].inputs, signatures[name].outputs
+        found = tuple(tuple(spec.name for spec in side) for side in sides)
         if found != (inputs, outputs):
-            raise BundleError(f"{bundle.folder}: {name} is {found}, a text-to-image pipeline needs {(inputs, outputs)}")
+            raise BundleError(f"{name} is {found}, a text-to-image pipeline needs {(inputs, outputs)}")
 
 
-def _open_tokenizer(bundle: Bundle) -> Tokenizer:
-    path = bundle.tokenizer()
+def _open_tokenizer(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the tokenizers library raises bare exceptions

@@ -20,20 +20,20 @@ def load(
     """The Core ML graph of a bundle's component; `threads` and `weights` are not used. Raises BundleError."""
     if sys.platform != "darwin":
         raise MissingExtraError("the coreml backend runs on macOS only; use the litert backend here")
-    return CoreMLComponent(bundle.graph(name, "coreml"), bundle.signature(name))
+    return CoreMLComponent(bundle.graph(name, "coreml"), bundle.signature(name), bundle.function(name))
 
 
 class CoreMLComponent:
     """An .mlpackage, compiled by the system when it is opened."""
 
-    def __init__(self, path: Path, signature: Signature) -> None:
-        """Open the package. Raises MissingExtraError without coremltools."""
+    def __init__(self, path: Path, signature: Signature, function: str | None = None) -> None:
+        """Open a function of the package, None for its only one. Raises MissingExtraError without coremltools."""
         try:
             from coremltools.models import MLModel
         except ImportError as error:
             raise MissingExtraError("the coreml backend needs coremltools; run: pip install mobigen[export]") from error
         self.signature = signature
-        self._model = MLModel(str(path))
+        self._model = MLModel(str(path), function_name=function)
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph. Raises InputError on arrays that do not fit the signature."""

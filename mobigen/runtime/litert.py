@@ -9,7 +9,7 @@ import numpy as np
 
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, MissingExtraError
-from mobigen.metadata import REPAIR
+from mobigen.record import REPAIR
 from mobigen.runtime import Component, check_inputs
 from mobigen.runtime.quiet import quiet_descriptors
 from mobigen.signature import Signature, TensorSpec
@@ -28,19 +28,22 @@ def load(
     bundle: Bundle, name: str, threads: int | None = None, weights: str | PathLike[str] | None = None
 ) -> Component:
     """The LiteRT graph of a bundle's component; `weights` is not used. Raises BundleError."""
-    return LiteRTComponent(bundle.graph(name, "litert"), bundle.signature(name), threads)
+    return LiteRTComponent(bundle.graph(name, "litert"), bundle.signature(name), threads, bundle.function(name))
 
 
 class LiteRTComponent:
-    """A .tflite file with one signature, mapped into memory from its path."""
+    """One signature of a .tflite file, which is mapped into memory from its path."""
 
-    def __init__(self, path: Path, signature: Signature, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, signature: Signature, threads: int | None = None, function: str | None = None
+    ) -> None:
         """Open the graph.
 
         Args:
             path: the .tflite file; it must stay in place while the component lives.
             signature: names, shapes and dtypes that the graph must have.
             threads: CPU threads; None takes the cores at hand, at most 4.
+            function: which signature of the file to run; None if it has a single one.
 
         Raises:
             BundleError: LiteRT cannot read the file, or its inputs or outputs are not the signature's.
@@ -50,7 +53,7 @@ class LiteRTComponent:
             with quiet_descriptors(2):  # where TFLite and XNNPACK announce themselves
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads or _default_threads())
                 self._interpreter.allocate_tensors()
-                self._run = self._interpreter.get_signature_runner()
+                self._run = self._interpreter.get_signature_runner(function)
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"{path} is not a graph that LiteRT can run ({_first_line(error)}); {REPAIR}") from error
         _check_tensors(path, signature.inputs, self._run.get_input_details())

@@ -5,7 +5,6 @@ The only file of the runtime half that imports torch or the networks.
 
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 
@@ -19,17 +18,11 @@ from mobigen.signature import Signature, TensorSpec
 try:
     import torch
 
-    from mobigen.models.network import Network
+    from mobigen.models.network import Network, load_network
 except ImportError as error:
     raise MissingExtraError("the torch backend needs torch; run: pip install mobigen[train]") from error
 
-__all__ = ["NETWORKS", "TorchComponent", "find_weights", "load", "load_network"]
-
-NETWORKS: dict[str, tuple[str, str]] = {  # component -> module, class
-    "text_encoder": ("mobigen.models.text_encoder", "TextEncoder"),
-    "denoiser": ("mobigen.models.denoiser", "Denoiser"),
-    "decoder": ("mobigen.models.autoencoder", "Decoder"),
-}
+__all__ = ["TorchComponent", "find_weights", "load"]
 
 
 def load(
@@ -42,16 +35,8 @@ def load(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    network = load_network(name, find_weights(bundle.metadata.name, name, weights))
+    network = load_network(find_weights(bundle.metadata.name, name, weights))
     return TorchComponent(network, bundle.signature(name))
-
-
-def load_network(component: str, folder: Path) -> Network:
-    """The network whose weights are in `folder`. Raises WeightsError."""
-    if component not in NETWORKS:
-        raise WeightsError(f"no network is known for component {component!r}; known: {', '.join(NETWORKS)}")
-    module, class_name = NETWORKS[component]
-    return getattr(import_module(module), class_name).from_pretrained(folder)
 
 
 def find_weights(model: str, component: str, weights: str | PathLike[str] | None = None) -> Path:

@@ -13,7 +13,7 @@ from mobigen.errors import ExportError  # noqa: E402
 from mobigen.export.litert import convert  # noqa: E402
 from mobigen.export.parity import compare  # noqa: E402
 from mobigen.runtime.litert import LiteRTComponent  # noqa: E402
-from mobigen.runtime.torch import NETWORKS, TorchComponent  # noqa: E402
+from mobigen.runtime.torch import TorchComponent  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,10 @@ def networks():
 
 
 def test_the_tiny_networks_are_all_there_are(networks):
-    assert set(networks) == set(NETWORKS)
+    assert set(networks) == set(tiny.JOINED["components"])
 
 
-@pytest.mark.parametrize("component", NETWORKS)
+@pytest.mark.parametrize("component", tiny.JOINED["components"])
 def test_a_graph_follows_its_network_on_random_inputs(component, networks, exported_bundle):
     network, signature = networks[component], networks[component].signature()
     generator = torch.Generator().manual_seed(5)
@@ -36,7 +36,7 @@ def test_a_graph_follows_its_network_on_random_inputs(component, networks, expor
     assert min(decibels.values()) > 80
 
 
-@pytest.mark.parametrize("component", NETWORKS)
+@pytest.mark.parametrize("component", tiny.JOINED["components"])
 def test_a_graph_has_the_signatures_names(component, networks, exported_bundle):
     graph = Interpreter(str(exported_bundle / "litert" / f"{component}.tflite"))
     ((_, names),) = graph.get_signature_list().items()

@@ -13,7 +13,7 @@ from mobigen.export import quantize as module  # noqa: E402
 from mobigen.export.parity import compare, floor_of  # noqa: E402
 from mobigen.export.quantize import PRECISIONS, needs_calibration, quantize  # noqa: E402
 from mobigen.runtime.litert import LiteRTComponent  # noqa: E402
-from mobigen.runtime.torch import NETWORKS, TorchComponent  # noqa: E402
+from mobigen.runtime.torch import TorchComponent  # noqa: E402
 
 NARROW = [name for name in PRECISIONS if name != "float32"]
 
@@ -23,7 +23,7 @@ def networks():
     return {network.component: network for network in tiny.tiny_networks()}
 
 
-@pytest.mark.parametrize("component", NETWORKS)
+@pytest.mark.parametrize("component", tiny.JOINED["components"])
 @pytest.mark.parametrize("precision", NARROW)
 def test_a_precision_holds_its_floor_and_saves_space(precision, component, networks, exported_bundle, tmp_path):
     network, signature = networks[component], networks[component].signature()

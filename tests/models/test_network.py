@@ -9,10 +9,11 @@ from safetensors.torch import load_file, save_file
 from tiny_networks import KINDS, examples, results, tiny
 
 from mobigen.errors import ConfigError, WeightsError
+from mobigen.models import NETWORKS
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
-from mobigen.models.network import SHARD_SIZE
+from mobigen.models.network import SHARD_SIZE, load_network, network_class
 from mobigen.models.text_encoder import TextEncoder
 
 every_network = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.component)
@@ -70,6 +71,28 @@ def test_large_networks_are_stored_in_several_files(tmp_path):
     torch.testing.assert_close(again.position, network.position.half().float(), rtol=0, atol=0)
 
 
+@every_network
+def test_a_folder_says_which_network_it_holds(kind, tmp_path):
+    tiny(kind).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["_class_name"] == kind.__name__
+    assert network_class(tmp_path) is kind
+    assert isinstance(load_network(tmp_path), kind)
+
+
+@pytest.mark.parametrize("name", [None, "Soup", 7])
+def test_a_folder_of_no_known_network_is_refused(name, folder):
+    edit_config(folder, _class_name=name)
+    with pytest.raises(WeightsError, match=r"_class_name.*known: .*Decoder"):
+        load_network(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(WeightsError, match="holds no network"):
+        load_network(folder)
+
+
+def test_every_network_is_in_the_table():
+    assert set(NETWORKS) == {kind.__name__ for kind in KINDS}
+
+
 def test_reading_draws_no_random_numbers(tmp_path):
     tiny(Decoder).save_pretrained(tmp_path)
     torch.manual_seed(3)
@@ -111,6 +134,8 @@ DAMAGE = {
     ),
     "another width": lambda folder: edit_config(folder, widths=[10, 8, 8]),
     "another network's config": lambda folder: edit_config(folder, heads=2),
+    "another network's name": lambda folder: edit_config(folder, _class_name="Denoiser"),
+    "a config that is no object": lambda folder: (folder / "config.json").write_text("[]"),
     "a width of another type": lambda folder: edit_config(folder, widths="wide"),
     "too few widths": lambda folder: edit_config(folder, widths=[10, 8]),
     "a truncated file": lambda folder: (folder / "model.safetensors").write_bytes(
@@ -135,8 +160,17 @@ def test_damaged_weights_are_refused_in_one_line(folder, damage):
 
 @pytest.mark.parametrize("kind", [Encoder, Denoiser, TextEncoder])
 def test_weights_of_another_network_are_refused(decoder_folder, kind):
-    with pytest.raises(WeightsError, match=f"do not fit {kind.__name__}"):
+    with pytest.raises(WeightsError, match=f"holds a Decoder, not a {kind.__name__}"):
         kind.from_pretrained(decoder_folder)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Denoiser, TextEncoder])
+def test_weights_of_another_network_are_refused_without_its_name_too(folder, kind):
+    config = json.loads((folder / "config.json").read_text())
+    del config["_class_name"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=f"do not fit {kind.__name__}"):
+        kind.from_pretrained(folder)
 
 
 # --- contract -----------------------------------------------------------------------------------------------

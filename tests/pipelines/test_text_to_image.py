@@ -239,9 +239,17 @@ def test_a_tokenizer_that_is_none_is_refused(bundle_folder):
     (bundle_folder / "tokenizer.json").write_text("{}")
     path = bundle_folder / "metadata.json"
     values = json.loads(path.read_text())
-    values["tokenizer"]["sha256"] = measure(bundle_folder / "tokenizer.json")[1]
+    values["files"]["tokenizer"]["sha256"] = measure(bundle_folder / "tokenizer.json")[1]
     path.write_text(json.dumps(values))
     with pytest.raises(BundleError, match="is not a tokenizer"):
+        mobigen.load(bundle_folder)
+
+
+def test_bare_networks_are_no_pipeline(bundle_folder):
+    path = bundle_folder / "metadata.json"
+    values = json.loads(path.read_text()) | {"task": "networks"}
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="bare networks"):
         mobigen.load(bundle_folder)
 
 

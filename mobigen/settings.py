@@ -1,0 +1,108 @@
+"""What the pipeline of each task has to know beside its graphs: one frozen record and one reader a task."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mobigen.record import Record
+
+__all__ = ["SETTINGS", "TOKENIZER", "NetworksSettings", "SamplerPlan", "Settings", "TextToImageSettings"]
+
+TOKENIZER = "tokenizer"  # the name of a text model's tokenizer among the files of its bundle
+
+
+@dataclass(frozen=True)
+class SamplerPlan:
+    """Which sampler the model was made for and, for each number of steps on offer, its times."""
+
+    kind: str  # a name of SAMPLER_KINDS
+    times: Mapping[int, tuple[float, ...]]
+    guidance: float | None = None  # classifier-free, at every step; None if it is folded in or not wanted
+
+
+@dataclass(frozen=True)
+class TextToImageSettings:
+    """What a text-to-image pipeline has to know."""
+
+    sampler: SamplerPlan
+    styles: tuple[str, ...]  # in the order of the one-hot style input
+    default_style: str
+    default_steps: int
+    max_tokens: int
+    image_size: int  # pixels, square
+
+
+@dataclass(frozen=True)
+class NetworksSettings:
+    """Of bare networks, which no pipeline joins: nothing."""
+
+
+Settings = TextToImageSettings | NetworksSettings
+
+
+def _read_networks(pipeline: Record, files: Collection[str]) -> NetworksSettings:
+    return NetworksSettings()
+
+
+def _read_text_to_image(pipeline: Record, files: Collection[str]) -> TextToImageSettings:
+    settings = TextToImageSettings(
+        sampler=_read_sampler(pipeline.record("sampler")),
+        styles=pipeline.texts("styles"),
+        default_style=pipeline.text("default_style"),
+        default_steps=pipeline.count("default_steps"),
+        max_tokens=pipeline.count("max_tokens"),
+        image_size=pipeline.count("image_size"),
+    )
+    if settings.default_style not in settings.styles:
+        raise pipeline.complaint("default_style", f"is {settings.default_style!r}, which is not one of styles")
+    if settings.default_steps not in settings.sampler.times:
+        raise pipeline.complaint("default_steps", f"is {settings.default_steps}, which the sampler does not offer")
+    if TOKENIZER not in files:
+        raise pipeline.complaint(TOKENIZER, "is not among the files, and words cannot be read without it")
+    return settings
+
+
+def _read_sampler(record: Record) -> SamplerPlan:
+    kind = record.text("kind")
+    if kind not in SAMPLER_KINDS:
+        raise record.complaint("kind", f"is {kind!r}, accepted: {', '.join(SAMPLER_KINDS)}")
+    offers = record.record("times")
+    times = {}
+    for steps in offers.values:
+        times[_step_count(offers, steps)] = offers.numbers(steps)
+        if not SAMPLER_KINDS[kind](int(steps), offers.numbers(steps)):
+            raise offers.complaint(steps, "are not descending times from 1 that fit the sampler")
+    if not times:
+        raise record.complaint("times", "is empty")
+    guidance = None if record.values.get("guidance") is None else record.number("guidance")
+    return SamplerPlan(kind, times, guidance)
+
+
+def _step_count(offers: Record, steps: str) -> int:
+    if not (steps.isascii() and steps.isdigit() and int(steps) > 0):
+        raise offers.complaint(steps, "is not a positive number of steps")
+    return int(steps)
+
+
+def _few_step_times(steps: int, times: tuple[float, ...]) -> bool:
+    """One time a step, the last above 0 (its prediction is the sample)."""
+    return len(times) == steps and _descend_from_one(times) and times[-1] > 0
+
+
+def _euler_times(steps: int, times: tuple[float, ...]) -> bool:
+    """One time more than steps, the last one 0."""
+    return len(times) == steps + 1 and _descend_from_one(times) and times[-1] == 0
+
+
+def _descend_from_one(times: tuple[float, ...]) -> bool:
+    return times[0] == 1 and all(later < earlier for earlier, later in pairwise(times))
+
+
+SAMPLER_KINDS: dict[str, Callable[[int, tuple[float, ...]], bool]] = {
+    "few_step": _few_step_times,
+    "euler": _euler_times,
+}
+SETTINGS: dict[str, Callable[[Record, Collection[str]], Settings]] = {  # task -> (pipeline, names of files) -> settings
+    "text-to-image": _read_text_to_image,
+    "networks": _read_networks,
+}
