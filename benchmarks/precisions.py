@@ -1,4 +1,4 @@
-"""Every precision of every component: size, agreement with its network, speed. The engine's PLANS follow it.
+"""Every precision of every component: size, agreement with its network, speed, and which one tuning would keep.
 
 python -m benchmarks.precisions sticker weights/sticker
 """
@@ -6,26 +6,20 @@ python -m benchmarks.precisions sticker weights/sticker
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from benchmarks.measure import in_rounds, median, print_table, stay_on_cores, write_record
+from benchmarks.measure import print_table, stay_on_cores, write_record
 from mobigen.errors import MobigenError
+from mobigen.export.candidates import litert_candidates
 from mobigen.export.engine import PLANS
-from mobigen.export.inputs import CALIBRATION_PROMPTS, PARITY_PROMPTS, Arrays
-from mobigen.export.litert import convert
-from mobigen.export.parity import compare, floor_of
-from mobigen.export.quantize import PRECISIONS, quantize
-from mobigen.export.report import time_component
+from mobigen.export.inputs import CALIBRATION_PROMPTS, PARITY_PROMPTS
 from mobigen.export.source import read_source
-from mobigen.models.network import Network
-from mobigen.runtime.litert import LiteRTComponent
+from mobigen.export.tune import Trial, tune
 from mobigen.runtime.torch import TorchComponent
-
-RUNS = 5  # of a graph in a round
 
 
 @click.command()
@@ -37,64 +31,38 @@ RUNS = 5  # of a graph in a round
 def main(model: str, weights: Path, threads: int, rounds: int, record: Path | None) -> None:
     """Convert, measure, print a table and write a JSON record."""
     stay_on_cores(threads)
+    trials: dict[str, Sequence[Trial]] = {}
     try:
         source = read_source(model, weights, PLANS[model])
         samples, calibration = source.record(PARITY_PROMPTS), source.record(CALIBRATION_PROMPTS)
-        values = {
-            name: measure_component(network, samples[name], calibration[name], threads, rounds)
-            for name, network in source.networks.items()
-        }
+        for name, network in source.networks.items():
+            reference = TorchComponent(network, network.signature())
+            candidates = litert_candidates(network, calibration[name], threads=threads)
+            with tempfile.TemporaryDirectory() as folder:
+                trials[name] = tune(reference, candidates, samples[name], Path(folder), rounds)
     except MobigenError as error:
         raise click.ClickException(str(error)) from error
     target = record or Path(__file__).with_name(f"precisions_{model}.json")
+    values = {name: [asdict(each) for each in several] for name, several in trials.items()}
     write_record(target, threads, {"model": model, "rounds": rounds, "components": values})
-    _print(values)
+    _print(trials)
     print(f"\nrecord: {target}")
 
 
-def measure_component(
-    network: Network, samples: Sequence[Arrays], calibration: Sequence[Arrays], threads: int, rounds: int
-) -> dict[str, Any]:
-    """Precision -> bytes, dB of the worst output, times in milliseconds."""
-    signature = network.signature()
-    values: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {precision: Path(folder, f"{precision}.tflite") for precision in PRECISIONS}
-        convert(network, paths["float32"])
-        for precision in PRECISIONS.keys() - {"float32"}:
-            quantize(paths["float32"], paths[precision], precision, calibration)
-        graphs = {precision: LiteRTComponent(path, signature, threads) for precision, path in paths.items()}
-        seconds = in_rounds(
-            {
-                precision: lambda graph=graph: [graph(**samples[0]) for _ in range(RUNS)]  # type: ignore[misc]
-                for precision, graph in graphs.items()
-            },
-            rounds,
-        )
-        for precision, path in paths.items():
-            timing = time_component(lambda path=path: LiteRTComponent(path, signature, threads), samples[0], threads)  # type: ignore[misc]
-            values[precision] = {
-                "bytes": path.stat().st_size,
-                "parity_db": min(compare(TorchComponent(network, signature), graphs[precision], samples).values()),
-                "load_ms": timing.load_ms,
-                "first_run_ms": timing.first_run_ms,
-                "run_ms": median([1e3 * each / RUNS for each in seconds[precision]]),
-            }
-    return values
-
-
-def _print(values: dict[str, Any]) -> None:
-    rows = [["component", "precision", "MB", "dB", "floor", "load ms", "first run ms", "run ms"]]
-    for component, precisions in values.items():
-        for precision, each in precisions.items():
-            times = [f"{each[key]:.3g}" for key in ("load_ms", "first_run_ms", "run_ms")]
-            rows.append(
-                [
-                    *(component, precision, f"{each['bytes'] / 1e6:.2f}"),
-                    *(f"{each['parity_db']:.1f}", f"{floor_of(precision):g}", *times),
-                ]
+def _print(trials: Mapping[str, Sequence[Trial]]) -> None:
+    rows = [["component", "precision", "MB", "dB", "floor", "ms", "ratio", "kept"]]
+    for component, several in trials.items():
+        for each in several:
+            size = "-" if each.bytes is None else f"{each.bytes / 1e6:.2f}"
+            quality, speed, ratio = (
+                "-" if value is None else f"{value:.3g}" for value in (each.decibels, each.milliseconds, each.ratio)
             )
+            rows.append([component, each.name, size, quality, f"{each.floor:g}", speed, ratio, "*" if each.kept else ""])
     print_table(rows)
+    for component, several in trials.items():
+        for each in several:
+            if each.decibels is None:
+                print(f"{component} {each.name}: {each.reason}")
 
 
 if __name__ == "__main__":

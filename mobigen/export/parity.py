@@ -11,7 +11,7 @@ __all__ = ["CEILING", "FLOORS", "check_parity", "compare", "floor_of", "psnr"]
 
 Arrays = Mapping[str, np.ndarray]
 
-FLOORS = {"float32": 40.0, "float16": 40.0, "int8": 30.0}  # dB, by what a precision's name begins with
+FLOORS = {"float32": 40.0, "float16": 40.0, "int8": 30.0, "uint8": 30.0}  # dB, by what a precision's name begins with
 CEILING = 200.0  # dB of outputs that are equal: JSON has no infinity, and float32 ends near 150
 
 
