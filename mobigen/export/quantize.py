@@ -221,7 +221,8 @@ def _check_runs(path: Path, precision: str) -> None:
     try:
         Interpreter(str(path)).allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ExportError(f"LiteRT cannot run {path.name} in {precision}: {first_line(error)}") from error
+        what = first_line(error)
+        raise ExportError(f"LiteRT cannot run {path.name} in {precision}: {what}; choose another precision") from error
 
 
 def _weights(path: Path) -> Iterator[tuple[str, str]]:

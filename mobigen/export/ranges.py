@@ -10,6 +10,7 @@ import numpy as np
 
 from mobigen.errors import ExportError
 from mobigen.export.flatbuffer import FlatGraph
+from mobigen.export.quiet import quiet
 from mobigen.models.ranges import LearnedLayer, Range
 
 __all__ = ["learned_ranges", "observe_ranges"]
@@ -29,7 +30,8 @@ def observe_ranges(path: Path, calibration: Sequence[Mapping[str, np.ndarray]]) 
     from ai_edge_litert.interpreter import Interpreter
 
     activations = FlatGraph(path).activations()
-    interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
+    with quiet():  # it warns of the memory that this takes
+        interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
     run = interpreter.get_signature_runner()
     ranges: dict[str, Range] = {}
     for inputs in calibration:

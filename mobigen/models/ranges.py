@@ -69,8 +69,8 @@ def _range(values: Any) -> Range:
 
 def learned_layers(network: Network, ranges: Mapping[str, LayerRanges]) -> list[LearnedLayer]:
     """The ranges beside the weights of their layers. Raises WeightsError if the network has no such layer."""
-    weights = {name: each.detach().cpu().numpy() for name, each in network.named_parameters(remove_duplicate=False)}
+    weights = {name: each.detach() for name, each in network.named_parameters(remove_duplicate=False)}
     unknown = [name for name in ranges if f"{name}.weight" not in weights]
     if unknown:
         raise WeightsError(f"{FILE} speaks of {unknown[0]}, which this {network.component} lacks; remove the file")
-    return [LearnedLayer(name, weights[f"{name}.weight"], each) for name, each in ranges.items()]
+    return [LearnedLayer(name, weights[f"{name}.weight"].cpu().numpy().copy(), each) for name, each in ranges.items()]
