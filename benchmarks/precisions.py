@@ -57,7 +57,9 @@ def _print(trials: Mapping[str, Sequence[Trial]]) -> None:
             quality, speed, ratio = (
                 "-" if value is None else f"{value:.3g}" for value in (each.decibels, each.milliseconds, each.ratio)
             )
-            rows.append([component, each.name, size, quality, f"{each.floor:g}", speed, ratio, "*" if each.kept else ""])
+            rows.append(
+                [component, each.name, size, quality, f"{each.floor:g}", speed, ratio, "*" if each.kept else ""]
+            )
     print_table(rows)
     for component, several in trials.items():
         for each in several:

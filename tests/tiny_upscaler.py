@@ -33,7 +33,9 @@ class TinyUpscaler(Network):
 
     def signature(self):
         image = TensorSpec("image", (1, 3, SIZE, SIZE), low=self.low, high=1.0)
-        return Signature("upscaler", (image,), (TensorSpec("upscaled", (1, 3, 2 * SIZE, 2 * SIZE), low=self.low, high=1.0),))
+        return Signature(
+            "upscaler", (image,), (TensorSpec("upscaled", (1, 3, 2 * SIZE, 2 * SIZE), low=self.low, high=1.0),)
+        )
 
     def example_inputs(self, generator):
         return draw_images(1, generator, self.low)

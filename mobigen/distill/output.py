@@ -53,9 +53,7 @@ class OutputDistillation:
             network.save_component(folder)
 
 
-def distil_for_8_bits(
-    network: Network, draw: DrawInputs, settings: Quantization | None = None
-) -> QuantizationAware:
+def distil_for_8_bits(network: Network, draw: DrawInputs, settings: Quantization | None = None) -> QuantizationAware:
     """The task that brings a trained network's 8-bit form close to its float form. Raises ConfigError.
 
     Args:

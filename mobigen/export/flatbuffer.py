@@ -1,8 +1,7 @@
-"""A .tflite file as a graph: operations by name, who makes a tensor and who reads it. Knows the schema, so others need not."""
+"""A .tflite file as a graph: operations by name, who makes a tensor, who reads it. Others need not know the schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

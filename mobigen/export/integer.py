@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mobigen.errors import ExportError
@@ -26,16 +26,15 @@ def fold_clamps(graph: FlatGraph) -> dict[int, Range]:
     Returns:
         The bounds within which the range of a tensor has to stay, so that nothing is changed.
     """
-    bounds = {}
+    bounds: dict[int, Range] = {}
     for clamp in [each for each in graph.operators if graph.kind(each) in CLAMPS]:
         source, result = clamp.inputs[0], clamp.outputs[0]
         *_, head = _way_back(graph, source)
-        maker = graph.maker(head)
+        maker, writer = graph.maker(head), graph.maker(source)
         shared = len(graph.readers(source)) > 1 or source in graph.outputs().values()
-        if shared or maker is None or graph.kind(maker) not in ARITHMETIC:
+        if shared or writer is None or maker is None or graph.kind(maker) not in ARITHMETIC:
             continue
         graph.operators.remove(clamp)
-        writer = graph.maker(source)
         writer.outputs = [result if each == source else each for each in writer.outputs]
         bounds |= {tensor: CLAMPS[graph.kind(clamp)] for tensor in _way_back(graph, result)}
     return bounds
@@ -53,37 +52,37 @@ def _way_back(graph: FlatGraph, tensor: int) -> Iterator[int]:
 
 def edge_ranges(graph: FlatGraph, signature: Signature) -> dict[int, Range]:
     """The ranges that a signature states, of the graph's inputs and outputs and of what these are moved forms of."""
-    ranges = {}
+    ranges: dict[int, Range] = {}
     for specs, tensors in ((signature.inputs, graph.inputs()), (signature.outputs, graph.outputs())):
         for spec in specs:
             if spec.dtype == "float32" and spec.low is not None and spec.high is not None:
-                ranges |= {tensor: (spec.low, spec.high) for tensor in _way_back(graph, tensors[spec.name])}
+                ranges |= dict.fromkeys(_way_back(graph, tensors[spec.name]), (spec.low, spec.high))
     return ranges
 
 
-def check_integer(graph: FlatGraph, precision: str, edges: str, bounds: dict[str, Range]) -> None:
+def check_integer(graph: FlatGraph, precision: str, edges: str, bounds: Mapping[str, Range]) -> None:
     """Prove that a quantised graph computes in whole numbers throughout, and still clamps where it did.
 
     Args:
         graph: the quantised graph.
         precision: its name, for messages.
-        edges: the type that its inputs and outputs must have if they are not int32.
+        edges: the type that its inputs and outputs must have, if they are not int32.
         bounds: of `fold_clamps`, by tensors' names.
 
     Raises:
         ExportError: an operation is left in float, or a clamp was lost.
     """
-    left = sorted({graph.kind(each) for each in graph.operators if _in_float(graph, each)} - {"QUANTIZE", "DEQUANTIZE"})
+    left = {graph.kind(each) for each in graph.operators if _in_float(graph, each)} - {"QUANTIZE", "DEQUANTIZE"}
     if left:
-        raise ExportError(f"{precision} would leave {', '.join(left)} in float; choose int8-static or int8-dynamic")
-    found = {graph.type(each) for each in (*graph.inputs().values(), *graph.outputs().values())} - {"INT32"}
-    if found - {edges}:
-        raise ExportError(f"{precision} has inputs or outputs of {', '.join(sorted(found))}, {edges} is meant")
-    for operator in graph.operators:
-        for tensor in operator.outputs:
-            low, high = bounds.get(graph.name(tensor), (None, None))
-            if low is not None and not _within(graph.range(tensor), (low, high)):
-                raise ExportError(f"{precision} would lose a clamp to [{low:g}, {high:g}]; choose int8-static")
+        names = ", ".join(sorted(left))
+        raise ExportError(f"{precision} would leave {names} in float; choose int8-static or int8-dynamic")
+    found = {graph.type(each) for each in (*graph.inputs().values(), *graph.outputs().values())} - {"INT32", edges}
+    if found:
+        raise ExportError(f"{precision} has inputs or outputs of {', '.join(sorted(found))}; choose int8-dynamic")
+    for tensor in (each for operator in graph.operators for each in operator.outputs):
+        meant = bounds.get(graph.name(tensor))
+        if meant and not _within(graph.range(tensor), meant):
+            raise ExportError(f"{precision} would lose a clamp to [{meant[0]:g}, {meant[1]:g}]; choose int8-static")
 
 
 def _in_float(graph: FlatGraph, operator: Any) -> bool:

@@ -6,7 +6,6 @@ ratios hold where absolute times do not.
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -123,15 +122,15 @@ def _judge(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
     good = [each for each in trials if each.decibels is not None and each.decibels >= each.floor]
     smallest = min((each.bytes or 0 for each in good), default=0)
     small = [each for each in good if (each.bytes or 0) <= smallest * (1 + TIE)]
-    kept = min(small, key=lambda each: each.milliseconds or math.inf, default=None)
+    kept = min(small, key=lambda each: each.milliseconds or 0, default=None)
+    return tuple(replace(each, kept=each is kept, reason=_reason(each, kept, small)) for each in trials)
 
-    def reason(trial: Trial) -> str:
-        if trial.decibels is None:
-            return trial.reason
-        if trial not in good:
-            return f"{trial.decibels:.1f} dB, at least {trial.floor:g} are needed"
-        if trial is kept:
-            return "the smallest that reaches its floor" if len(small) == 1 else "the fastest of the smallest"
-        return f"slower than {kept.name}" if trial in small else f"larger than {kept.name}"
 
-    return tuple(replace(each, kept=each is kept, reason=reason(each)) for each in trials)
+def _reason(trial: Trial, kept: Trial | None, small: Sequence[Trial]) -> str:
+    if trial.decibels is None:
+        return trial.reason  # the error
+    if not trial.decibels >= trial.floor or kept is None:
+        return f"{trial.decibels:.1f} dB, at least {trial.floor:g} are needed"
+    if trial is kept:
+        return "the smallest that reaches its floor" if len(small) == 1 else "the fastest of the smallest"
+    return f"{'slower' if trial in small else 'larger'} than {kept.name}"

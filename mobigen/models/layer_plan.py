@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import nn
@@ -133,24 +133,25 @@ def _clamp(node: Node) -> Range | None:
     if node.target not in (aten.clamp.default, aten.hardtanh.default):
         return None
     usual = (-1.0, 1.0) if node.target is aten.hardtanh.default else (None, None)
-    low, high = (*node.args[1:], *usual[len(node.args) - 1 :])
+    low, high = cast(tuple[Any, Any], (*node.args[1:], *usual[len(node.args) - 1 :]))
     return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
 
 
 def _origin(node: Node) -> tuple[Node, set[Range]]:
     """Where a call's input comes from, through moves and clamps, and the bounds of those clamps."""
-    node, clamps = node.args[0], set()
-    while node.target in MOVES or _clamp(node):
-        if bounds := _clamp(node):
+    clamps = set()
+    node = cast(Node, node.args[0])
+    while (bounds := _clamp(node)) or node.target in MOVES:
+        if bounds:
             clamps.add(bounds)
-        node = node.args[0]
+        node = cast(Node, node.args[0])
     return node, clamps
 
 
 def _source(node: Node, plans: Mapping[str, LayerPlan]) -> str | None:
     """The layer on whose grid the input is. A ReLU stays on any grid; another clamp only if it was fused before."""
     origin, clamps = _origin(node)
-    name = _owner(origin) if origin.target in CALLS else None
+    name = _owner(origin) if origin.target in CALLS else ""
     return name if name in plans and clamps <= {RELU, plans[name].bounds} else None
 
 
@@ -164,7 +165,10 @@ def _output_range(node: Node, specs: tuple[TensorSpec, ...]) -> Range | None:
     if _clamp(last):  # go on behind it
         *more, last = _way_out(last)
         way += more
-    return _stated(specs[last.args[0].index(way[-1])]) if last.op == "output" else None
+    if last.op != "output":
+        return None
+    results = cast(tuple[Node, ...], last.args[0])
+    return _stated(specs[results.index(way[-1])])
 
 
 def _stated(spec: TensorSpec | None) -> Range | None:

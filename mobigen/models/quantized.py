@@ -102,7 +102,7 @@ def _exchange(network: nn.Module, others: Mapping[nn.Module, nn.Module]) -> None
     """Put modules in the place of others wherever those are held; a layer may be held twice."""
     for parent in list(network.modules()):
         for name, child in list(parent._modules.items()):
-            if child in others:
+            if child is not None and child in others:
                 setattr(parent, name, others[child])
 
 

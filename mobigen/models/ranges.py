@@ -1,6 +1,6 @@
 """Learned ranges: what quantisation-aware training knows beside the weights, kept in a component's quantization.json.
 
-    {"layers": {"entry": {"input": [-1.0, 1.0], "output": [0.0, 5.25]}, ...}}
+{"layers": {"entry": {"input": [-1.0, 1.0], "output": [0.0, 5.25]}, ...}}
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def test_only_the_student_is_quantised_and_learns():
 
 
 def hard_to_quantise():
-    """A channel that is never on has a hundred times the weight of the others, so that these are left with three levels."""
+    """A channel that is never on has a hundred times the others' weight, so that these are left with three levels."""
     network = tiny_upscaler()
     with torch.no_grad():
         network.left.bias[0] = -9

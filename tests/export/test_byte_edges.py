@@ -35,9 +35,7 @@ def test_a_value_goes_to_the_nearest_byte(span, values):
 
 
 def test_the_signature_of_bytes():
-    signature = Signature(
-        "c", (picture(-1.0, 1.0), TensorSpec("ids", (1, 4), "int32")), (picture(0.0, 1.0, "result"),)
-    )
+    signature = Signature("c", (picture(-1.0, 1.0), TensorSpec("ids", (1, 4), "int32")), (picture(0.0, 1.0, "result"),))
     found = byte_signature(signature)
     assert [spec.dtype for spec in (*found.inputs, *found.outputs)] == ["uint8", "int32", "uint8"]
     assert (found.inputs[0].low, found.inputs[0].high) == (-1.0, 1.0)

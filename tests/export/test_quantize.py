@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_upscaler import arrays, tiny_upscaler
+from tiny_upscaler import arrays
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
@@ -14,7 +14,6 @@ from mobigen.errors import ExportError  # noqa: E402
 from mobigen.export import quantize as module  # noqa: E402
 from mobigen.export.byte_edges import ByteEdges, byte_signature  # noqa: E402
 from mobigen.export.flatbuffer import FlatGraph  # noqa: E402
-from mobigen.export.litert import convert  # noqa: E402
 from mobigen.export.parity import compare, floor_of  # noqa: E402
 from mobigen.export.quantize import PRECISIONS, needs_calibration, quantize  # noqa: E402
 from mobigen.models.layer_plan import KINDS  # noqa: E402
@@ -59,13 +58,10 @@ def test_the_float32_graph_has_float32_weights(exported_bundle):
 # --- whole numbers throughout -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[0.0, -1.0], ids=["from 0", "from -1"])
-def upscaler(request, tmp_path_factory):
+@pytest.fixture(params=[0.0, -1.0], ids=["from 0", "from -1"])
+def upscaler(request, upscaler_graph):
     """A network of pictures in [0, 1] or [-1, 1], and its float32 graph."""
-    network = tiny_upscaler(low=request.param)
-    path = tmp_path_factory.mktemp("upscaler") / "wide.tflite"
-    convert(network, path)
-    return network, path
+    return upscaler_graph(request.param)
 
 
 @pytest.mark.parametrize("precision", FULL)
@@ -125,9 +121,11 @@ def test_bytes_need_a_stated_range(networks, exported_bundle, tmp_path):
 # --- ranges of quantisation-aware training ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("precision", "static", "decibels"), [("int8-static", ("conv",), 60), ("int8-full", KINDS, 45)])
+@pytest.mark.parametrize(
+    ("precision", "static", "decibels"), [("int8-static", ("conv",), 60), ("int8-full", KINDS, 45)]
+)
 def test_the_graph_computes_what_the_trained_network_does(precision, static, decibels, upscaler, tmp_path):
-    """Far closer than 8 bits are to float, which is 40 to 50 dB; sums are not quantised in training, so full is less."""
+    """Far closer than 8 bits are to float (about 40 dB); sums are not quantised in training, so full is less close."""
     network, wide = upscaler
     trained = quantized_copy(network, Quantization(static)).train()
     generator = torch.Generator().manual_seed(3)
@@ -171,9 +169,9 @@ def test_weights_that_the_quantizer_passed_over_are_a_failure(exported_bundle, t
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_graph_that_litert_cannot_run_is_a_failure(upscaler, tmp_path):
+def test_a_graph_that_litert_cannot_run_is_a_failure(upscaler_graph, tmp_path):
     """XNNPACK refuses scales that are too far apart; here a calibration far from the data makes them so."""
-    network, wide = upscaler
+    _, wide = upscaler_graph()
     inputs = [{"image": np.full((1, 3, 8, 8), 1e30, np.float32)}]
     with pytest.raises(ExportError, match=r"LiteRT cannot run out\.tflite in int8-static: .*; choose another"):
         quantize(wide, tmp_path / "out.tflite", "int8-static", inputs)

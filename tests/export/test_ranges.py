@@ -17,16 +17,14 @@ from mobigen.models.ranges import LayerRanges, LearnedLayer  # noqa: E402
 from mobigen.nn.conv import DepthwiseConv3x3  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def network():
-    return tiny_upscaler()
+@pytest.fixture
+def network(upscaler_graph):
+    return upscaler_graph()[0]
 
 
-@pytest.fixture(scope="module")
-def path(network, tmp_path_factory):
-    path = tmp_path_factory.mktemp("graph") / "upscaler.tflite"
-    convert(network, path)
-    return path
+@pytest.fixture
+def path(upscaler_graph):
+    return upscaler_graph()[1]
 
 
 def layer(name, weight, seed=0):
@@ -53,7 +51,7 @@ def test_no_constant_has_a_range(path, network):
 
 
 def test_an_input_that_is_not_finite_is_refused(path):
-    with pytest.raises(ExportError, match=r"upscaler\.tflite: .* is not finite on a calibration input"):
+    with pytest.raises(ExportError, match=r"from_0\.tflite: .* is not finite on a calibration input"):
         observe_ranges(path, [{"image": np.full((1, 3, 8, 8), np.nan, np.float32)}])
 
 

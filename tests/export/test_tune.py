@@ -31,7 +31,9 @@ class Doubling:
 
 
 def candidate(name, size, error=0.0, seconds=0.0, floor=30.0, seen=None):
-    return Candidate(name, floor, lambda path: path.write_bytes(bytes(size)), lambda path: Doubling(error, seconds, seen))
+    return Candidate(
+        name, floor, lambda path: path.write_bytes(bytes(size)), lambda path: Doubling(error, seconds, seen)
+    )
 
 
 def failing(name, where):
@@ -97,7 +99,7 @@ def test_without_the_first_there_are_no_ratios(where, tmp_path):
 def test_when_none_is_good_enough_each_is_told_of(tmp_path):
     candidates = [candidate("float32", 10, error=1.0, floor=40.0), failing("int8", "write")]
     trials = tune(Doubling(), candidates, SAMPLES, tmp_path, rounds=1)
-    with pytest.raises(ParityError, match="no form is good enough: float32: 18.1 dB, at least 40 .*; int8: int8 has"):
+    with pytest.raises(ParityError, match=r"no form is good enough: float32: 18\.1 dB, at least 40 .*; int8: int8 has"):
         choose(trials)
 
 

@@ -26,7 +26,7 @@ def observed(network, settings=None, passes=3):
     return quantized.eval()
 
 
-@pytest.mark.parametrize("static", [(), ("conv",), KINDS], ids="+".join)
+@pytest.mark.parametrize("static", [(), KINDS], ids=["weights", "all"])
 @pytest.mark.parametrize("kind", [each for each in NETWORKS if each is not Encoder])
 def test_a_network_comes_back_as_it_was(kind, static):
     network = tiny(kind)
@@ -126,6 +126,8 @@ def test_a_network_that_was_never_trained_has_no_ranges():
 
 
 class Nothing(Tied):
+    """No layer at all."""
+
     component = "nothing"
 
     def __init__(self):

@@ -52,7 +52,12 @@ def _positional(inputs):
 
 def run(folder, task=None, **changes):
     task = task or Brightening()
-    train(QuantizationAware(task, ["upscaler"], Quantization(delay=1)), replace(SETTINGS, **changes), folder / "run", folder)
+    train(
+        QuantizationAware(task, ["upscaler"], Quantization(delay=1)),
+        replace(SETTINGS, **changes),
+        folder / "run",
+        folder,
+    )
     return TinyUpscaler.from_pretrained(folder / "upscaler"), read_ranges(folder / "upscaler")
 
 
