@@ -1,4 +1,7 @@
-"""Graphs whose inputs and outputs are bytes, 0 to 255 for the range that the network's signature states."""
+"""Graphs whose inputs and outputs are bytes, 0 to 255 for the range that the network's signature states.
+
+A graph's own zero point is a whole number, so for [-1, 1] its bytes lie half a step beside these, on both sides alike.
+"""
 
 from __future__ import annotations
 

@@ -143,10 +143,10 @@ def _quantize_all(
 ) -> None:
     """Every operation in whole numbers, or an ExportError."""
     graph = FlatGraph(source)
+    bounds = {graph.name(tensor): each for tensor, each in fold_clamps(graph).items()}
     ranges = observe_ranges(source, calibration) | learned_ranges(graph, learned)
     if signature is not None:
         ranges |= {graph.name(tensor): each for tensor, each in edge_ranges(graph, signature).items()}
-    bounds = {graph.name(tensor): each for tensor, each in fold_clamps(graph).items()}
     for name, (low, high) in bounds.items():
         ranges[name] = max(low, ranges[name][0]), min(high, ranges[name][1])
     folded = target.with_name(f"folded-{target.name}")

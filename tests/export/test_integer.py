@@ -14,6 +14,7 @@ from mobigen.export.integer import check_integer, edge_ranges, fold_clamps  # no
 from mobigen.export.litert import convert  # noqa: E402
 from mobigen.export.parity import compare  # noqa: E402
 from mobigen.export.quantize import quantize  # noqa: E402
+from mobigen.models.ranges import LayerRanges, learned_layers  # noqa: E402
 from mobigen.runtime.litert import LiteRTComponent  # noqa: E402
 from mobigen.runtime.torch import TorchComponent  # noqa: E402
 
@@ -27,6 +28,10 @@ class Variant(type(tiny_upscaler())):
 
     def forward(self, image):
         return self.body_of(self, image)
+
+
+def clamped_head(net, x):
+    return F.pixel_shuffle(net.head(net.left(x)).clamp(0, 1), 2)
 
 
 def shuffled_then_clamped(net, x):
@@ -68,7 +73,7 @@ def kinds(graph):
     return [graph.kind(each) for each in graph.operators]
 
 
-@pytest.mark.parametrize("body", [None, shuffled_then_clamped])
+@pytest.mark.parametrize("body", [clamped_head, shuffled_then_clamped])
 def test_a_clamp_behind_arithmetic_is_folded_into_a_range(body, graphs, tmp_path):
     network, path = graphs(body)
     graph = FlatGraph(path)
@@ -78,7 +83,7 @@ def test_a_clamp_behind_arithmetic_is_folded_into_a_range(body, graphs, tmp_path
     assert "RELU_0_TO_1" not in kinds(graph)
     assert len(kinds(graph)) == len(before) - 1
     assert set(bounds.values()) == {(0.0, 1.0)}
-    assert any(graph.kind(graph.maker(tensor)) in ("CONV_2D", "ADD") for tensor in bounds)
+    assert "CONV_2D" in {graph.kind(graph.maker(tensor)) for tensor in bounds}
     assert graph.outputs()["upscaled"] == result
     graph.write(tmp_path / "folded.tflite")
     FlatGraph(tmp_path / "folded.tflite")
@@ -88,6 +93,16 @@ def test_a_clamp_behind_arithmetic_is_folded_into_a_range(body, graphs, tmp_path
     quantize(path, narrow, "int8-full", samples, network.signature())
     assert compare(reference, LiteRTComponent(narrow, network.signature(), 1), samples)["upscaled"] > 35
     assert "RELU_0_TO_1" not in kinds(FlatGraph(narrow))
+
+
+def test_a_learned_range_goes_with_the_layer_whose_clamp_is_folded(graphs, tmp_path):
+    network, path = graphs(clamped_head)
+    learned = learned_layers(network, {"head": LayerRanges((-3.0, 3.0), (0.0, 0.5))})
+    quantize(path, tmp_path / "narrow.tflite", "int8-full", arrays(network, 2), learned=learned)
+    graph = FlatGraph(tmp_path / "narrow.tflite")
+    *_, head = [each for each in graph.operators if graph.kind(each) == "CONV_2D"]
+    assert graph.range(head.inputs[0]) == pytest.approx((-3, 3), abs=0.02)
+    assert graph.range(head.outputs[0]) == pytest.approx((0, 0.5))
 
 
 def test_a_clamp_that_has_to_stay_is_refused(graphs, tmp_path):
