@@ -42,12 +42,13 @@ TOOLS = FOUNDATION | {"", "registry", "sampling", "media"}  # of the runtime hal
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},
+    "quantization": FOUNDATION | {"nn", "models"},
     "diffusion": TOOLS | {"nn", "models"},
     "data": TOOLS | {"nn", "models"},
-    "train": TOOLS | {"nn", "models", "diffusion", "data"},
-    "distill": TOOLS | {"nn", "models", "diffusion", "data", "train"},
-    "recipes": TOOLS | {"nn", "models", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
-    "export": TOOLS | {"models", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
+    "train": TOOLS | {"nn", "models", "quantization", "diffusion", "data"},
+    "distill": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train"},
+    "recipes": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
+    "export": TOOLS | {"models", "quantization", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}
