@@ -10,7 +10,7 @@ from torch.export import ExportedProgram
 
 from mobigen.errors import ExportError, MissingExtraError
 from mobigen.export.decompositions import LITERT, way_round
-from mobigen.export.program import EXAMPLE_SEED, HIGHEST_RANK, first_line, trace
+from mobigen.export.program import EXAMPLE_SEED, HIGHEST_RANK, by_name, first_line, trace
 from mobigen.export.quiet import quiet
 from mobigen.export.replacing import replacing
 from mobigen.models.network import Network
@@ -31,13 +31,11 @@ def convert(functions: Network | Mapping[str, Network], target: Path) -> None:
 
     Raises:
         ConfigError: a signature names a tensor twice.
-        ExportError: a network cannot be traced or converted, or the graph is not what its signature states; `target`
-            is as it was.
+        ExportError: networks do not share their parameters, one cannot be traced or converted, or the graph is not
+            what its signature states; `target` is as it was.
         MissingExtraError: litert-torch is not installed.
     """
-    networks = {SIGNATURE: functions} if isinstance(functions, Network) else dict(functions)
-    if not networks:
-        raise ExportError(f"there is no network to convert to {target.name}; give at least one")
+    networks = by_name(functions, SIGNATURE)
     programs = {name: trace(network, LITERT) for name, network in networks.items()}
     with replacing(target) as path:
         _convert(networks, programs, path)
@@ -72,6 +70,7 @@ def _check_graphs(path: Path, signatures: Mapping[str, Signature]) -> None:
             graph = Interpreter(
                 str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             )
+            graph.allocate_tensors()  # where it finds that a kernel is missing
             runners = {name: graph.get_signature_runner(name) for name in graph.get_signature_list()}
     except (RuntimeError, ValueError) as error:  # an operation that LiteRT writes and cannot run, sort for one
         what = way_round(first_line(error))

@@ -14,7 +14,7 @@ from mobigen.export.decompositions import Table, cure
 from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "first_line", "trace"]
+__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "Decompositions", "by_name", "first_line", "trace"]
 
 Decompositions = Mapping[torch._ops.OperatorBase, Callable[..., Any]]
 NONE: Table = {}
@@ -75,6 +75,22 @@ def _rewrite(program: ExportedProgram, cures: Table, decompositions: Decompositi
     decomposed = program.run_decompositions(dict(decompositions))
     cured = cure(decomposed, cures)
     return cured if cured is decomposed else cured.run_decompositions(dict(decompositions))
+
+
+def by_name(functions: Network | Mapping[str, Network], only: str) -> dict[str, Network]:
+    """The networks that become one file, by name; a single one is named `only`.
+
+    Raises:
+        ExportError: there is none, or they do not share their parameters, so that one file would not be smaller.
+    """
+    if isinstance(functions, Network):
+        return {only: functions}
+    if not functions:
+        raise ExportError("there is no network to convert; give at least one")
+    kinds = {(type(network), frozenset(map(id, network.parameters()))) for network in functions.values()}
+    if len(kinds) > 1:
+        raise ExportError(f"{', '.join(functions)} do not share their parameters; make one of the other by at_size")
+    return dict(functions)
 
 
 def first_line(error: Exception) -> str:

@@ -38,6 +38,14 @@ class Network(nn.Module, PyTorchModelHubMixin):
         """Random inputs that fit `signature()`, in its order."""
         raise NotImplementedError
 
+    def at_size(self: AnyNetwork, size: int) -> AnyNetwork:
+        """The same network, sharing these parameters, for pictures of another `size`, in pixels a side.
+
+        Raises:
+            ConfigError: it is made for one size, or cannot do this one.
+        """
+        raise ConfigError(f"{self.component} is made for one size; only fully convolutional networks have others")
+
     def save_component(self, folder: Path, name: str | None = None) -> None:
         """Writes `folder`/<component>, or /`name`, with float16 weights, as weights/ holds them; self stays as it is.
 

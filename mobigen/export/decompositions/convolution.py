@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,9 +44,9 @@ def transposed(
 ) -> Tensor:
     """A transposed convolution of a map, (B, C, H, W) or (B, C, L), without padding, and a window of its result."""
     if x.dim() == 3:
-        sizes = [(neutral, *each) for each, neutral in ((stride, 1), (padding, 0), (output_padding, 0))]
-        y = transposed(x.unsqueeze(2), weight.unsqueeze(2), bias, *sizes, groups, (1, *dilation))
-        return y.squeeze(2)
+        flat = x.unsqueeze(2), weight.unsqueeze(2), bias  # a map of one row
+        stride, padding, output_padding, dilation = (1, *stride), (0, *padding), (0, *output_padding), (1, *dilation)
+        return transposed(*flat, stride, padding, output_padding, groups, dilation).squeeze(2)
     stride, padding, output_padding, dilation = map(_pair, (stride, padding, output_padding, dilation))
     y = F.conv_transpose2d(x, weight, None, stride, 0, 0, groups, dilation)
     for axis, before, extra in zip((2, 3), padding, output_padding, strict=True):
@@ -84,15 +85,13 @@ def volume(
     reach = dilation[0] * (weight.shape[2] - 1)
     frames = F.pad(x, (0, 0, 0, 0, padding[0], padding[0])).transpose(1, 2)  # (B, T', C, H, W)
     length = (time + 2 * padding[0] - reach - 1) // stride[0] + 1
-    y = None
+    parts = []
     for row in range(weight.shape[2]):
         first = row * dilation[0]
         part = frames[:, first : first + stride[0] * (length - 1) + 1 : stride[0]].flatten(0, 1)
-        each = F.conv2d(
-            part, weight[:, :, row], None if row else bias, stride[1:], padding[1:], dilation[1:], groups
-        )
-        y = each if y is None else y + each
-    return y.unflatten(0, (batch, length)).transpose(1, 2)
+        once = None if row else bias
+        parts.append(F.conv2d(part, weight[:, :, row], once, stride[1:], padding[1:], dilation[1:], groups))
+    return functools.reduce(torch.add, parts).unflatten(0, (batch, length)).transpose(1, 2)
 
 
 def fold(x: Tensor, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> Tensor:

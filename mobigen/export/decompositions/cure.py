@@ -53,8 +53,7 @@ def _mutates(node: Node) -> bool:
 
 def _needs(node: Node, table: Table) -> bool:
     """Whether a node is of an operation of the table, with arguments that need the cure."""
-    row = table.get(node.target) if node.op == "call_function" else None
-    if row is None:
+    if not isinstance(node.target, torch._ops.OpOverload) or node.target not in table:
         return False
     arguments, options = map_arg((node.args, node.kwargs), lambda each: each.meta["val"])
-    return row.needed(*arguments, **options)
+    return table[node.target].needed(*arguments, **options)
