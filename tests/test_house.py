@@ -53,7 +53,7 @@ MAKING = {
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}
 ONLY_IN = {  # a package, and the files that may import it
-    "coremltools": {"export/coreml.py", "runtime/coreml.py"},
+    "coremltools": {"export/coreml.py", "export/reference/package.py", "runtime/coreml.py"},
     "litert_torch": {"export/litert.py"},
     "torch": {"runtime/torch.py"},  # of the runtime half
     "safetensors": set(),

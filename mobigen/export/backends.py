@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,17 +10,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from mobigen.errors import ExportError
-from mobigen.export import litert
+from mobigen.export import coreml, litert
+from mobigen.export.parity import check_meaning
 from mobigen.export.quantize import BYTES_AT_EDGES, PRECISIONS, needs_calibration, quantize
+from mobigen.export.reference.executor import ReferenceComponent
 from mobigen.export.tasks.trail import Arrays
 from mobigen.models.network import Network
 from mobigen.quantization.ranges import LearnedLayer
 from mobigen.runtime import Component
 from mobigen.runtime.byte_edges import ByteEdges, byte_signature
+from mobigen.runtime.coreml import CoreMLComponent
 from mobigen.runtime.litert import LiteRTComponent
 
 __all__ = ["BACKENDS", "THREADS", "Backend", "Part", "find_backend", "full_precision", "has_precision"]
 
+MEANING_SAMPLES = 2  # float64 is slow, and a formula that is right on one real input is hardly wrong on the next
 THREADS = 2  # for parity and the report's times
 
 
@@ -129,7 +134,33 @@ class LiteRTBackend(Backend):
         return LiteRTComponent(path, signature, THREADS, part.function(size))
 
 
-BACKENDS: dict[str, Backend] = {each.name: each for each in (LiteRTBackend(),)}
+class CoreMLBackend(Backend):
+    """One .mlpackage a component; run by the system on macOS, elsewhere by the reference executor."""
+
+    name = "coreml"
+    suffix = ".mlpackage"
+    packages = ("coremltools", "torch")
+    precisions = coreml.PRECISIONS
+    timed = sys.platform == "darwin"
+
+    def convert(self, part: Part, target: Path, precision: str, calibration: Sequence[Arrays], scratch: Path) -> None:
+        coreml.convert(part.functions if len(part.functions) > 1 else part.network, target, precision)
+
+    def open(self, part: Part, path: Path, precision: str, size: str | None = None) -> Component:
+        signature = (part.functions[size] if size else part.network).signature()
+        if sys.platform == "darwin":
+            return CoreMLComponent(path, signature, part.function(size))
+        arithmetic = "float32" if precision == "float32" else "float16"
+        return ReferenceComponent(path, signature, arithmetic, part.function(size))
+
+    def check_meaning(self, part: Part, samples: Sequence[Arrays], scratch: Path) -> float | None:
+        path = scratch / "float32.mlpackage"
+        coreml.convert(part.network, path, "float32")
+        program = ReferenceComponent(path, part.network.signature(), "float64")
+        return check_meaning(part.network, program, samples[:MEANING_SAMPLES])
+
+
+BACKENDS: dict[str, Backend] = {each.name: each for each in (LiteRTBackend(), CoreMLBackend())}
 
 
 def find_backend(name: str) -> Backend:
