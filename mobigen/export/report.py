@@ -13,12 +13,14 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mobigen.export.backends import BACKENDS
 from mobigen.export.parity import TrailParity
 from mobigen.export.source import Source
+from mobigen.export.tune import Trial
 from mobigen.runtime import Component
 
 __all__ = [
@@ -89,9 +91,17 @@ def time_component(
     return Timing(threads, round(load, 2), round(first, 2), round(statistics.median(rest), 2))
 
 
-def write_report(path: Path, source: Source, backends: Mapping[str, BackendReport]) -> None:
-    """Write report.json: what each backend measured, the machine, the converters and the date."""
-    report = {
+def write_report(
+    path: Path,
+    source: Source,
+    backends: Mapping[str, BackendReport],
+    trials: Mapping[str, Mapping[str, Sequence[Trial]]] | None = None,
+) -> None:
+    """Write report.json: what each backend measured, the machine, the converters and the date.
+
+    `trials` is what a tuning tried: backend -> component -> trials.
+    """
+    report: dict[str, Any] = {
         "model": source.name,
         "task": source.task,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -99,6 +109,11 @@ def write_report(path: Path, source: Source, backends: Mapping[str, BackendRepor
         "converters": converter_versions(backends),
         "backends": {name: asdict(each) for name, each in backends.items()},
     }
+    if trials:
+        report["tuning"] = {
+            backend: {name: [asdict(each) for each in several] for name, several in components.items()}
+            for backend, components in trials.items()
+        }
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
