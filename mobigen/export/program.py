@@ -12,7 +12,7 @@ from mobigen.errors import ExportError
 from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "first_line", "trace"]
+__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "capture", "first_line", "trace"]
 
 HIGHEST_RANK = 5  # of any tensor: Core ML has no more, and phones' accelerators often have less
 EXAMPLE_SEED = 0
@@ -43,19 +43,24 @@ def trace(network: Network) -> ExportedProgram:
         ExportError: it is in training mode or not float32, does not do what its signature says, or holds a
             tensor of rank above 5 or of a size known only when the graph runs.
     """
+    program, signature = capture(network), network.signature()
+    for node, tensor in _tensors(program):
+        _check_static(signature.component, node, tensor)
+    _check_tensors(signature.component, "output", signature.outputs, _outputs(program, signature))
+    return program
+
+
+def capture(network: Network) -> ExportedProgram:
+    """The graph as it is, whether or not a converter would take it; errors as of `trace`, but those of tensors."""
     signature = network.signature()
     _check_state(network, signature)
     inputs = network.example_inputs(torch.Generator().manual_seed(EXAMPLE_SEED))
     _check_tensors(signature.component, "input", signature.inputs, inputs)
     try:
-        program = torch.export.export(NamedOutputs(network, signature), args=(), kwargs=inputs, strict=False)
+        return torch.export.export(NamedOutputs(network, signature), args=(), kwargs=inputs, strict=False)
     except Exception as error:  # torch.export raises its own errors and plain ones
         what = first_line(error)
         raise ExportError(f"{signature.component} cannot be traced by torch.export: {what}") from error
-    for node, tensor in _tensors(program):
-        _check_static(signature.component, node, tensor)
-    _check_tensors(signature.component, "output", signature.outputs, _outputs(program, signature))
-    return program
 
 
 def first_line(error: Exception) -> str:
