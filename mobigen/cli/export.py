@@ -45,6 +45,10 @@ BITS = {"float32": 32, "float16": 16, "palette6": 6, "palette4": 4}  # of a weig
     "--inputs", type=click.Path(path_type=Path), metavar="FILE.npz",
     help="Real inputs of a bare network, by name, samples first; its example inputs if left out.",
 )  # fmt: skip
+@click.option(
+    "--lora", "adapters", multiple=True, metavar="COMPONENT=DIR",
+    help="An adapter of peft's save_pretrained to merge first, such as denoiser=runs/lora.",
+)  # fmt: skip
 @click.option("--output-dir", type=FOLDER, metavar="DIR", help="The bundle; export/MODEL if left out.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle even if it has graphs for more runtimes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -57,6 +61,7 @@ def export(
     components: str | None,
     sizes: Sequence[str],
     inputs: Path | None,
+    adapters: Sequence[str],
     output_dir: Path | None,
     overwrite: bool,
     as_json: bool,
@@ -75,7 +80,7 @@ def export(
     name, others = _bundle_name(model), _read_sizes(sizes)
     choices = [read_choice(each) for text in precisions for each in _split(text)]
     with gather_weights(folders) as gathered:
-        source = read_source(name, gathered, _split(components or ""), inputs)
+        source = read_source(name, gathered, _split(components or ""), inputs, dict(map(_read_adapter, adapters)))
         plans = _plan_bundles(source, _split(targets), choices, output_dir or Path("export", name))
         for folder, plan in plans.items():
             check_target(folder, plan, overwrite)
@@ -133,6 +138,13 @@ def _plan_bundles(source: Source, targets: Sequence[str], choices: Sequence[Choi
         folder = out.with_name(f"{out.name}-{each.precision}")
         plans[folder] = make_plan(source.name, components, able or targets, [each, *special])
     return plans
+
+
+def _read_adapter(text: str) -> tuple[str, Path]:
+    component, _, folder = text.partition("=")
+    if not component or not folder:
+        raise InputError(f"--lora {text} is not COMPONENT=DIR, such as denoiser=runs/lora")
+    return component, Path(folder)
 
 
 def _read_sizes(texts: Iterable[str]) -> dict[str, list[int]]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from mobigen.bundle import measure
 from mobigen.errors import BundleError, ExportError, InputError, WeightsError
+from mobigen.export.lora import merge_adapter
 from mobigen.models.network import Network, load_network, network_class
 from mobigen.record import REPAIR, Record
 from mobigen.runtime.torch import TorchComponent
@@ -43,7 +44,7 @@ class Source:
         settings: the same, read: the record of its task in `mobigen.settings`.
         files: what the pipeline needs beside the networks, by name.
         licence, credits: of credits.json.
-        weights_sha256: over config.json and *.safetensors of the components.
+        weights_sha256: over config.json and *.safetensors of the components and adapters.
         samples: real inputs of components that the user gives; none where a pipeline makes them.
     """
 
@@ -67,7 +68,13 @@ class Source:
         return {name: network.signature() for name, network in self.networks.items()}
 
 
-def read_source(name: str, weights: Path, components: Sequence[str] = (), inputs: Path | None = None) -> Source:
+def read_source(
+    name: str,
+    weights: Path,
+    components: Sequence[str] = (),
+    inputs: Path | None = None,
+    adapters: Mapping[str, Path] | None = None,
+) -> Source:
     """Read a weights folder.
 
     Args:
@@ -77,6 +84,7 @@ def read_source(name: str, weights: Path, components: Sequence[str] = (), inputs
         components: which ones; all that the model needs if empty. A part of a model is bare networks.
         inputs: of bare networks, an .npz file with an array an input, samples first: named like the input of a
             single network, or COMPONENT.INPUT.
+        adapters: component -> a folder of peft's `save_pretrained`, to be merged into it.
 
     Raises:
         InputError: `inputs` cannot be read or does not fit the networks.
@@ -91,6 +99,9 @@ def read_source(name: str, weights: Path, components: Sequence[str] = (), inputs
     files = {key: weights / file for key, file in EXTRA_FILES.items() if task != BARE and (weights / file).is_file()}
     licence, credits = _read_credits(weights / CREDITS, required=task != BARE)
     networks = {each: load_network(folders[each]) for each in chosen}
+    _check_present(list(adapters or {}), networks, weights)
+    for each, adapter in (adapters or {}).items():
+        networks[each] = merge_adapter(networks[each], adapter)
     return Source(
         name=name,
         task=task,
@@ -100,7 +111,7 @@ def read_source(name: str, weights: Path, components: Sequence[str] = (), inputs
         files=files,
         licence=licence,
         credits=credits,
-        weights_sha256=_hash_weights({each: folders[each] for each in chosen}),
+        weights_sha256=_hash_weights({each: folders[each] for each in chosen}, adapters or {}),
         samples=_read_samples(inputs, networks, task) if inputs else {},
     )
 
@@ -201,7 +212,7 @@ def _component_folders(weights: Path) -> dict[str, Path]:
     return found
 
 
-def _check_present(chosen: Sequence[str], folders: Mapping[str, Path], weights: Path) -> None:
+def _check_present(chosen: Sequence[str], folders: Mapping[str, Any], weights: Path) -> None:
     missing = [each for each in chosen if each not in folders]
     if missing:
         raise WeightsError(f"{weights} has no component {', '.join(missing)}; its components: {', '.join(folders)}")
@@ -260,9 +271,9 @@ def _read_object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _hash_weights(folders: Mapping[str, Path]) -> str:
+def _hash_weights(folders: Mapping[str, Path], adapters: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
-    for component, folder in sorted(folders.items()):
-        for file in (folder / CONFIG, *sorted(folder.glob("*.safetensors"))):
+    for component, folder in [*sorted(folders.items()), *sorted(adapters.items())]:
+        for file in sorted({*folder.glob("*config.json"), *folder.glob("*.safetensors")}):
             digest.update(f"{component}/{file.name}\0{measure(file)[1]}\n".encode())
     return digest.hexdigest()

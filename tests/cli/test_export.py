@@ -132,6 +132,8 @@ def test_a_dry_run_tells_the_plan_and_leaves_nothing(tiny_weights, tmp_path, mon
         (["TINY", "--components", "soup"], "has no component soup; its components: decoder"),
         (["TINY", "--inputs", "x.npz"], "is not needed"),
         (["TINY", "--components", "decoder", "--inputs", "x.npz"], "not an .npz file"),
+        (["TINY", "--lora", "runs/lora"], "is not COMPONENT=DIR"),
+        (["TINY", "--lora", "denoiser=runs/lora"], "holds no adapter_config.json"),
         (["TINY", "--sizes", "decoder"], "is not COMPONENT=SIZE,SIZE"),
         (["TINY", "--sizes", "decoder=big"], "is not COMPONENT=SIZE,SIZE"),
         (["TINY", "--output-dir", "."], "is not a bundle"),
