@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from benchmarks.measure import in_rounds, median, print_table, stay_on_cores, write_record
+from mobigen.bench.timing import time_component
 from mobigen.errors import MobigenError
 from mobigen.export.engine import PLANS
 from mobigen.export.inputs import CALIBRATION_PROMPTS, PARITY_PROMPTS, Arrays
 from mobigen.export.litert import convert
 from mobigen.export.parity import compare, floor_of
 from mobigen.export.quantize import PRECISIONS, quantize
-from mobigen.export.report import time_component
 from mobigen.export.source import read_source
 from mobigen.models.network import Network
 from mobigen.runtime.litert import LiteRTComponent

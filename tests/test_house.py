@@ -34,6 +34,7 @@ RUNTIME = {
         "runtime",
         "",
     },  # "" for the version
+    "bench": {"errors", "signature", "bundle", "runtime", "pipelines", ""},
     "": {"errors", "bundle", "pipelines"},  # mobigen/__init__.py
     "__main__": {"cli"},
 }
@@ -47,7 +48,7 @@ MAKING = {
     "train": TOOLS | {"nn", "models", "diffusion", "data"},
     "distill": TOOLS | {"nn", "models", "diffusion", "data", "train"},
     "recipes": TOOLS | {"nn", "models", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
-    "export": TOOLS | {"models", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
+    "export": TOOLS | {"models", "record", "settings", "metadata", "bundle", "runtime", "pipelines", "bench"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}

@@ -7,7 +7,7 @@ below. It raises MobigenError for whatever a person can mend; the group turns th
 import click
 
 from mobigen import __version__
-from mobigen.cli import data, doctor, export, image, train
+from mobigen.cli import bench, data, doctor, export, image, train
 from mobigen.cli.group import Group
 
 __all__ = ["cli"]
@@ -22,6 +22,7 @@ COMMANDS = (
     train.evaluate,
     export.export,
     doctor.doctor,
+    bench.bench,
 )
 
 
