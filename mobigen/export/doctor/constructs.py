@@ -7,7 +7,7 @@ The lists of names hold what LiteRT does with an operation, measured by converti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mobigen.export.doctor.graph import UNKNOWN, Op, Value
 from mobigen.export.doctor.memory import in_rows
@@ -148,13 +148,18 @@ def _order(op: Op) -> list[int]:
     if op.name == "permute":
         return [axis % rank for axis in arguments["dims"]]
     if op.name == "movedim":
-        pairs = zip(arguments["destination"], arguments["source"], strict=True)
-        moved = {to % rank: source % rank for to, source in pairs}
+        pairs = zip(_several(arguments["destination"]), _several(arguments["source"]), strict=True)
+        moved = {target % rank: source % rank for target, source in pairs}
         rest = iter([axis for axis in order if axis not in moved.values()])
         return [moved[axis] if axis in moved else next(rest) for axis in order]
     first, second = (arguments["dim0"], arguments["dim1"]) if op.name == "transpose" else (-1, -min(rank, 2))
     order[first], order[second] = order[second], order[first]
     return order
+
+
+def _several(value: int | Sequence[int]) -> Sequence[int]:
+    """torch takes a number where it would take a list of one."""
+    return (value,) if isinstance(value, int) else value
 
 
 def is_linear_over_tokens(op: Op) -> bool:
@@ -202,8 +207,7 @@ def has_large_kernel(op: Op) -> bool:
 
 
 def has_large_stride(op: Op) -> bool:
-    stride = op.arguments.get("stride") or ()
-    return any(each > 3 for each in (stride if isinstance(stride, (list, tuple)) else (stride,)))
+    return any(each > 3 for each in _several(op.arguments.get("stride") or ()))
 
 
 def has_odd_channels(op: Op) -> bool:

@@ -138,8 +138,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "gpu-rank", Effect.RULED_OUT, GPUS, is_.has_rank_above(4),
         "a tensor has more than 4 axes, and the GPU delegate knows batch, height, width and channels only",
-        "fold axes so that no more than four are left, heads into the batch, say",
-    ),  # [GPU]
+        "fold axes so that no more than four are left: time or heads into the batch, say",
+    ),  # [GPU, web]
     Rule(
         "gpu-lacks", Effect.RULED_OUT, GPUS, named(*is_.GPU_LACKS),
         "the GPU delegate has no such operation",
@@ -159,11 +159,6 @@ RULES: tuple[Rule, ...] = (
         "gpu-clamp", Effect.RULED_OUT, GPUS, is_.clamps_to_one,
         "clamp(0, 1) is an operation of its own in LiteRT, which the GPU delegate does not have",
         "write it as relu(x) - relu(x - 1), or clamp in the code that reads the output",
-    ),  # [GPU, web]
-    Rule(
-        "gpu-volume", Effect.RULED_OUT, GPUS, is_.is_volumetric,
-        "the GPU delegate has no 3-D convolutions and pools",
-        "fold time into the batch for the 2-D part and add shifted maps for the temporal part",
     ),  # [GPU, web]
     Rule(
         "gpu-outer", Effect.RULED_OUT, GPUS, is_.broadcasts_both_ways,
