@@ -1,7 +1,8 @@
 """Constructs that rules speak of, each a question to one operation: is it this?
 
 The lists of names hold what LiteRT does with an operation, measured by converting one-construct graphs (litert-torch
-0.10.0) and looking at what LiteRT 2.3.0 left to its plain kernels after its fast ones had taken theirs.
+0.10.0) and looking at what LiteRT 2.3.0 left to its plain kernels after its fast ones had taken theirs. Where the
+export rewrites an operation (`mobigen.export.decompositions`), what counts is what it becomes.
 """
 
 from __future__ import annotations
@@ -29,16 +30,22 @@ COMPARISONS = {
     *("celu", "elu", "logsumexp", "mish", "selu", "softplus"),  # built on a comparison
 }
 PLAIN_KERNELS = {
-    *("acos", "argmax", "argmin", "argsort", "asin", "atan", "atan2", "cumprod", "cumsum", "fft_rfft", "flip"),
+    *("acos", "argmax", "argmin", "argsort", "asin", "atan", "atan2", "cumsum", "fft_rfft", "flip"),
     *("floor_divide", "fmod", "prod", "remainder", "scatter", "scatter_add", "sign", "sort", "topk"),
     *("upsample_nearest2d",),
 }
 GPU_LACKS = {
-    *("all", "any", "argmax", "argmin", "argsort", "cumprod", "fft_rfft", "flip", "logical_not", "logical_or"),
+    *("all", "any", "argmax", "argmin", "argsort", "fft_rfft", "flip", "logical_not", "logical_or"),
     *("bitwise_not", "bitwise_or", "__or__", "round", "scatter", "scatter_add", "sort", "topk"),
 }
 LOOKUPS = {"gather", "index", "index_put", "index_select", "masked_select", "take", "take_along_dim"}
-HIDDEN_LOOKUPS = {"diagonal", "grid_sampler", "im2col", "upsample_linear1d", "upsample_trilinear3d"}
+HIDDEN_LOOKUPS = {
+    *("diagonal", "grid_sampler", "im2col", "upsample_linear1d", "upsample_nearest1d", "upsample_trilinear3d")
+}
+COPIES = {
+    *("group_norm", "repeat", "repeat_interleave", "tile", "upsample_nearest3d"),
+    *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
+}
 CONTROL_FLOW = {"cond", "map_impl", "scan", "while_loop"}
 RESHAPES = {"flatten", "reshape", "unflatten", "view"}
 TRANSPOSES = {"movedim", "mT", "permute", "t", "transpose"}
@@ -55,6 +62,11 @@ def has_unknown_size(op: Op) -> bool:
 
 def has_rank_above(rank: int) -> Question:
     return lambda op: any(len(value.shape) > rank for value in op.values)
+
+
+def needs_fifth_axis(op: Op) -> bool:
+    """A tensor of more than four axes, here or in what LiteRT makes of it."""
+    return op.name == "channel_shuffle" or has_rank_above(4)(op)
 
 
 def is_complex(op: Op) -> bool:
@@ -190,7 +202,7 @@ def copies_to_broadcast(op: Op) -> bool:
     if op.name in ("expand", "expand_as"):
         return op.out.numel != op.inputs[0].numel and not (op.read_by and op.read_by <= ELEMENTWISE)
     shares_heads = op.name == "scaled_dot_product_attention" and op.arguments["enable_gqa"]
-    return shares_heads or op.name in ("group_norm", "repeat", "repeat_interleave", "tile")
+    return shares_heads or op.name in COPIES
 
 
 def selects_by_broadcast(op: Op) -> bool:
@@ -222,12 +234,17 @@ def is_volumetric(op: Op) -> bool:
     return op.name.startswith(("conv", "max_pool", "avg_pool", "adaptive_")) and op.name.endswith("3d")
 
 
+def stays_volumetric(op: Op) -> bool:
+    """Volumetric also for LiteRT, for which a grouped convolution becomes a sum of 2-D ones."""
+    return is_volumetric(op) and op.arguments.get("groups", 1) == 1
+
+
 def is_uneven_nearest(op: Op) -> bool:
-    """Nearest-neighbour resizing at a ratio that is not a whole number."""
+    """Nearest-neighbour resizing by a ratio that is no whole number, up or down."""
     if op.name not in ("upsample_nearest1d", "upsample_nearest2d"):
         return False
     sizes = zip(op.out.shape[2:], op.inputs[0].shape[2:], strict=True)
-    return any(new % old for new, old in sizes)
+    return any(new % old and old % new for new, old in sizes)
 
 
 def looks_up(op: Op) -> bool:
@@ -238,8 +255,8 @@ def looks_up(op: Op) -> bool:
     return wide or is_uneven_nearest(op) or op.name in LOOKUPS | HIDDEN_LOOKUPS
 
 
-def mirrors(op: Op) -> bool:
-    return op.name == "pad" and op.arguments["mode"] in ("reflect", "replicate")
+def pads_with_pixels(op: Op) -> bool:
+    return op.name == "pad" and op.arguments["mode"] != "constant"
 
 
 def replicates(op: Op) -> bool:
@@ -256,4 +273,4 @@ def has_plain_kernel(op: Op) -> bool:
     """Whether LiteRT runs it by a plain kernel on the CPU."""
     skips = op.name == "slice" and op.arguments["step"] != 1
     joins_many = op.name in ("cat", "stack") and len(op.inputs) > 5
-    return skips or joins_many or mirrors(op) or clamps_to_one(op) or op.name in PLAIN_KERNELS
+    return skips or joins_many or pads_with_pixels(op) or clamps_to_one(op) or op.name in PLAIN_KERNELS

@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
     ),  # [guide]
     Rule(
         "recurrent", Effect.RULED_OUT, APPLE, named("gru", "lstm", "rnn_relu", "rnn_tanh"),
-        "no recurrent cell runs on the engine, and Core ML's converter does not take one from torch.export",
+        "no recurrent cell runs on the engine; unrolled, it is hundreds of small operations in a row",
         "use convolutions or attention over time, or run the cell on the CPU",
     ),  # [guide]
     Rule(
@@ -120,7 +120,7 @@ RULES: tuple[Rule, ...] = (
         "fold time into the batch for the 2-D part and add shifted maps for the temporal part",
     ),  # [guide]
     Rule(
-        "product", Effect.RULED_OUT, APPLE, named("prod", "cumprod"),
+        "product", Effect.RULED_OUT, APPLE, named("prod"),
         "the engine cannot multiply along an axis",
         "take exp of a sum of logarithms, or multiply slices",
     ),  # [guide]
@@ -136,7 +136,7 @@ RULES: tuple[Rule, ...] = (
     ),  # [guide]
     # --- ruled out: LiteRT and browser, GPU -------------------------------------------------------------------------
     Rule(
-        "gpu-rank", Effect.RULED_OUT, GPUS, is_.has_rank_above(4),
+        "gpu-rank", Effect.RULED_OUT, GPUS, is_.needs_fifth_axis,
         "a tensor has more than 4 axes, and the GPU delegate knows batch, height, width and channels only",
         "fold axes so that no more than four are left: time or heads into the batch, say",
     ),  # [GPU, web]
@@ -197,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         "use einsum, which stays a matrix product, or several heads",
     ),  # [CPU]
     Rule(
-        "cpu-volume", Effect.RULED_OUT, CPUS, is_.is_volumetric,
+        "cpu-volume", Effect.RULED_OUT, CPUS, is_.stays_volumetric,
         "3-D convolutions and pools run in plain kernels",
         "fold time into the batch for the 2-D part and add shifted maps for the temporal part",
     ),  # [CPU]

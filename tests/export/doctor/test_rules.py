@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402
-from constructs import construct  # noqa: E402
+from one_construct import construct  # noqa: E402
 from torch import nn  # noqa: E402
 
 from mobigen.export.doctor.graph import read_graph  # noqa: E402
@@ -13,7 +13,7 @@ from mobigen.export.doctor.magnitudes import measure_magnitudes  # noqa: E402
 from mobigen.export.doctor.rules import RULES, TARGETS, Effect  # noqa: E402
 from mobigen.export.program import capture  # noqa: E402
 
-IMAGE, TOKENS, HEADS, VOLUME = (1, 8, 16, 16), (1, 24, 32), (1, 2, 24, 16), (1, 4, 4, 8, 8)
+IMAGE, MAP, TOKENS, HEADS, VOLUME = (1, 8, 16, 16), (1, 4, 32, 32), (1, 24, 32), (1, 2, 24, 16), (1, 4, 4, 8, 8)
 IDS = torch.arange(24, dtype=torch.int32)[None]
 INDEX = torch.tensor([3, 1, 2])
 
@@ -44,8 +44,8 @@ def padded(mode, width=1):
     return construct(lambda x: F.pad(x, (width,) * 4, mode=mode), IMAGE)
 
 
-def attended(**options):
-    return construct(lambda q, k: F.scaled_dot_product_attention(q, k, k, **options), HEADS, HEADS)
+def attended(query=HEADS, **options):
+    return construct(lambda q, k: F.scaled_dot_product_attention(q, k, k, **options), query, HEADS)
 
 
 def masked(value):
@@ -91,7 +91,10 @@ CASES = {  # rule -> networks that break it, networks that do not
         [construct(lambda x: x * 2, (1, 16385)), construct(lambda x: x * 2, (1, 65537, 1, 1))],
         [construct(lambda x: x * 2, (1, 65536, 1, 1))],
     ),
-    "gpu-rank": ([construct(torch.relu, VOLUME)], [construct(torch.relu, IMAGE)]),
+    "gpu-rank": (
+        [construct(torch.relu, VOLUME), layer(nn.ChannelShuffle(2), IMAGE)],
+        [construct(torch.relu, IMAGE), layer(nn.PixelShuffle(2), IMAGE)],
+    ),
     "gpu-lacks": (
         [construct(lambda x: x.argmax(-1).int(), TOKENS), construct(torch.round, TOKENS)],
         [construct(lambda x: x.amax(-1), TOKENS), construct(torch.floor, TOKENS)],
@@ -103,13 +106,14 @@ CASES = {  # rule -> networks that break it, networks that do not
         ],
         [
             construct(lambda x: x[:, 2:5], TOKENS), padded("replicate", 1), resized("nearest", (32, 32)),
+            resized("nearest", (8, 4)),
             construct(lambda x: F.adaptive_avg_pool2d(x, 4), IMAGE),
         ],
     ),
     "gpu-broadcast": (
         [
             layer(nn.GroupNorm(2, 8), IMAGE), construct(lambda x: torch.cat([x[:, :1].expand(x.shape), x]), TOKENS),
-            construct(lambda q, k: F.scaled_dot_product_attention(q, k, k, enable_gqa=True), (1, 4, 8, 16), (1, 2, 8, 16)),
+            attended((1, 4, 24, 16), enable_gqa=True), construct(lambda x: x.repeat(1, 2, 1), TOKENS),
         ],
         [layer(nn.LayerNorm(32), TOKENS), construct(lambda x: x[:, :1].expand(x.shape) + x, TOKENS), attended()],
     ),
@@ -135,7 +139,7 @@ CASES = {  # rule -> networks that break it, networks that do not
         [construct(torch.relu, TOKENS), layer(nn.Embedding(50, 16), IDS), layer(nn.GELU(), TOKENS), attended()],
     ),
     "cpu-broadcast": (
-        [construct(lambda x: x.repeat(1, 2, 1), TOKENS)],
+        [construct(lambda x: x.tile(1, 2, 1), TOKENS), resized("nearest-exact", (32, 32))],
         [construct(lambda x: torch.cat([x, x], 1), TOKENS)],
     ),
     "cpu-product": (
@@ -146,7 +150,10 @@ CASES = {  # rule -> networks that break it, networks that do not
             construct(lambda x, y: x @ y, TOKENS, (1, 32, 8)),
         ],
     ),
-    "cpu-volume": ([layer(nn.MaxPool3d(2), VOLUME)], [layer(nn.MaxPool2d(2), IMAGE)]),
+    "cpu-volume": (
+        [layer(nn.MaxPool3d(2), VOLUME), layer(nn.Conv3d(4, 8, 3), VOLUME)],
+        [layer(nn.MaxPool2d(2), IMAGE), layer(nn.Conv3d(4, 8, 3, groups=4), VOLUME)],
+    ),
     "cpu-plain": (
         [
             construct(lambda x: x.cumsum(1), TOKENS), construct(lambda x: x[:, ::2], TOKENS), padded("reflect"),
@@ -158,7 +165,10 @@ CASES = {  # rule -> networks that break it, networks that do not
         ],
     ),
     "infinite": ([masked(-torch.inf)], [masked(-1e4)]),
-    "float16-range": ([construct(lambda x: x * 1e6, TOKENS)], [construct(lambda x: x * 1e4, TOKENS), masked(-torch.inf)]),
+    "float16-range": (
+        [construct(lambda x: x * 1e6, TOKENS)],
+        [construct(lambda x: x * 1e4, TOKENS), masked(-torch.inf)],
+    ),
     "long-sum": (
         [construct(lambda x: x.sum(-1), (1, 2049)), construct(lambda x: x.cumsum(-1), (1, 2049))],
         [construct(lambda x: x.sum(-1), (1, 2048)), construct(lambda x: x.mean(-1), (1, 2049))],
@@ -166,16 +176,19 @@ CASES = {  # rule -> networks that break it, networks that do not
     "layer-norm": ([layer(nn.LayerNorm(32), TOKENS)], [layer(nn.GroupNorm(2, 8), IMAGE)]),
     "odd-channels": (
         [layer(nn.Conv2d(8, 12, 3), IMAGE)],
-        [layer(nn.Conv2d(8, 16, 3), IMAGE), layer(nn.Conv2d(8, 12, 1), IMAGE), layer(nn.Conv2d(8, 8, 3, groups=8), IMAGE)],
+        [
+            layer(nn.Conv2d(8, 16, 3), IMAGE), layer(nn.Conv2d(8, 12, 1), IMAGE),
+            layer(nn.Conv2d(8, 4, 3, groups=4), IMAGE),
+        ],
     ),
     "last-axis": (
         [
-            construct(lambda x: x.transpose(2, 3), (1, 1, 64, 64)), construct(lambda x: x.permute(0, 2, 3, 1), (1, 4, 32, 32)),
-            construct(lambda x: x.flatten(2), (1, 4, 32, 32)), construct(lambda x: x.movedim(1, 3), (1, 4, 32, 32)),
+            construct(lambda x: x.transpose(2, 3), MAP), construct(lambda x: x.permute(0, 2, 3, 1), MAP),
+            construct(lambda x: x.flatten(2), MAP), construct(lambda x: x.movedim(1, 3), MAP),
         ],
         [
-            construct(lambda x: x.transpose(1, 2), (1, 4, 32, 32)), construct(lambda x: x.flatten(1, 2), (1, 4, 32, 32)),
-            construct(lambda x: x.movedim(1, 2), (1, 4, 32, 32)), construct(lambda x: x.transpose(1, 2), TOKENS),
+            construct(lambda x: x.transpose(1, 2), MAP), construct(lambda x: x.flatten(1, 2), MAP),
+            construct(lambda x: x.movedim(1, 2), MAP), construct(lambda x: x.transpose(1, 2), TOKENS),
         ],
     ),
     "linear": ([layer(nn.Linear(32, 16), TOKENS)], [layer(nn.Linear(32, 16), (1, 32))]),
