@@ -21,15 +21,21 @@ class Construct(Network):
         return self.function(*self.parts, *inputs.values())
 
     def signature(self):
-        specs = [TensorSpec(name, tuple(each.shape), _dtype(each)) for name, each in self.given.items()]
-        return Signature(self.component, tuple(specs), (TensorSpec("y", (1,)),))
+        with torch.no_grad():
+            results = self(**self.given)
+        outputs = results if isinstance(results, tuple) else (results,)
+        return Signature(self.component, _specs(self.given), _specs({f"y{i}": each for i, each in enumerate(outputs)}))
 
     def example_inputs(self, generator):
         return self.given
 
 
-def _dtype(tensor):
-    return str(tensor.dtype).removeprefix("torch.")
+def _specs(tensors):
+    """As they are, but for a scalar, which a signature cannot have."""
+    return tuple(
+        TensorSpec(name, tuple(each.shape) or (1,), str(each.dtype).removeprefix("torch."))
+        for name, each in tensors.items()
+    )
 
 
 def construct(function, *inputs, modules=()):
