@@ -99,7 +99,7 @@ def _give(record: Record, as_json: bool, output: Path | None) -> None:
 def _show(record: Record) -> None:
     machine = record.machine
     place = " ".join(str(machine[key]) for key in ("device", "processor") if key in machine)
-    click.echo(f"{record.bundle['name']} {record.bundle['version']}, {record.backend}, {record.threads} threads")
+    click.echo(f"{record.bundle['name']} {record.bundle['version']}, {record.backend}, {_threads(record.threads)}")
     click.echo(f"on {place}, {machine['cores']} cores, {machine['system']}")
     parts = dict(record.components)
     if record.pipeline:
@@ -114,6 +114,10 @@ def _show(record: Record) -> None:
     print_table(rows, names=2)
     for line in _sustained(parts):
         click.echo(line)
+
+
+def _threads(number: int) -> str:
+    return f"{number} thread{'' if number == 1 else 's'}"
 
 
 def _cell(field: str, value: float | None) -> str:

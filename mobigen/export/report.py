@@ -18,7 +18,6 @@ from mobigen.export.source import Source
 __all__ = [
     "BackendReport",
     "GraphReport",
-    "Timing",
     "converter_versions",
     "write_report",
 ]
