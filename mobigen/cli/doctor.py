@@ -25,8 +25,8 @@ WIDTH = 110  # columns
 PLACES = 4  # that a finding names
 NOTE = (
     "The doctor can rule out, never promise: what nothing rules out may still run elsewhere, and only a run on the "
-    "device tells. Ruled out of a CPU means off its fast path. In a browser ship int8 or float32: float16 weights "
-    "are 6 to 33 times slower there."
+    "device tells (mobigen bench BUNDLE --adb). In a browser ship int8 or float32: float16 weights are 6 to 33 times "
+    "slower there."
 )
 
 
@@ -92,8 +92,8 @@ def _show_overview(report: Report) -> None:
 
     weights = sum(each.measures.weights for each in report.components if each.measures)
     click.echo(f"{report.model}: {_count(len(report.components), 'component')}, {_large(weights)} weights")
-    click.echo("\noperations that are ruled out")
-    rows = [["component", "of", *TARGETS.values()]]
+    click.echo("\noperations ruled out of an accelerator, or off a CPU's fast path")
+    rows = [["component", "of all", *TARGETS.values()]]
     for each in report.components:
         total = str(sum(each.measures.ops.values())) if each.measures else "?"
         rows.append([each.component, total, *(_cell(each.verdicts[target]) for target in TARGETS)])
@@ -199,4 +199,4 @@ def _large(number: int) -> str:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.3g} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
+    return f"{size / 1e6:.3g} MB" if size >= 1e6 else f"{size / 1e3:.3g} kB"

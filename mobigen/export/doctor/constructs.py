@@ -1,9 +1,4 @@
-"""Constructs that rules speak of, each a question to one operation: is it this?
-
-The lists of names hold what LiteRT does with an operation, measured by converting one-construct graphs (litert-torch
-0.10.0) and looking at what LiteRT 2.3.0 left to its plain kernels after its fast ones had taken theirs. Where the
-export rewrites an operation (`mobigen.export.decompositions`), what counts is what it becomes.
-"""
+"""Constructs that rules speak of, each a question to one operation: is it this?"""
 
 from __future__ import annotations
 
@@ -11,9 +6,43 @@ import math
 from collections.abc import Callable, Sequence
 
 from mobigen.export.doctor.graph import UNKNOWN, Op, Value
+from mobigen.export.doctor.kernels import COMPARISONS, COPIES, ELEMENTWISE, HIDDEN_LOOKUPS, LOOKUPS, PLAIN_KERNELS
 from mobigen.export.doctor.memory import in_rows
 
-__all__ = ["named"]
+__all__ = [
+    "LONG_SUM",
+    "broadcasts_both_ways",
+    "clamps_to_one",
+    "compares",
+    "computes_on_integers",
+    "copies_to_broadcast",
+    "has_large_kernel",
+    "has_large_stride",
+    "has_odd_channels",
+    "has_plain_kernel",
+    "has_rank_above",
+    "has_unknown_size",
+    "is_complex",
+    "is_custom",
+    "is_infinite",
+    "is_large",
+    "is_linear_over_tokens",
+    "is_long",
+    "is_narrow",
+    "is_uneven_nearest",
+    "is_volumetric",
+    "looks_up",
+    "moves_last_axis",
+    "multiplies_by_transposed",
+    "named",
+    "needs_fifth_axis",
+    "pads_with_pixels",
+    "passes_float16",
+    "replicates",
+    "selects_by_broadcast",
+    "stays_volumetric",
+    "sums_many",
+]
 
 Question = Callable[[Op], bool]
 
@@ -21,32 +50,6 @@ FLOAT16_LARGEST = 65504.0
 LONG_SUM = 2048  # terms; from here on float16 steps over whole numbers
 SMALL = 4096  # numbers in a tensor that is not worth a word
 
-ELEMENTWISE = {"add", "div", "maximum", "minimum", "mul", "pow", "rsub", "sub"}  # they broadcast without a copy
-COMPARISONS = {
-    *("eq", "ge", "gt", "le", "lt", "ne", "isinf", "isnan", "nan_to_num", "any", "all"),
-    *("logical_and", "logical_not", "logical_or", "logical_xor", "bitwise_and", "bitwise_not", "bitwise_or"),
-    *("__and__", "__or__", "__xor__"),
-    *("where", "masked_fill", "tril", "triu", "threshold", "trunc"),
-    *("celu", "elu", "logsumexp", "mish", "selu", "softplus"),  # built on a comparison
-}
-PLAIN_KERNELS = {
-    *("acos", "argmax", "argmin", "argsort", "asin", "atan", "atan2", "cumsum", "fft_rfft", "flip"),
-    *("floor_divide", "fmod", "prod", "remainder", "scatter", "scatter_add", "sign", "sort", "topk"),
-    *("upsample_nearest2d",),
-}
-GPU_LACKS = {
-    *("all", "any", "argmax", "argmin", "argsort", "fft_rfft", "flip", "logical_not", "logical_or"),
-    *("bitwise_not", "bitwise_or", "__or__", "round", "scatter", "scatter_add", "sort", "topk"),
-}
-LOOKUPS = {"gather", "index", "index_put", "index_select", "masked_select", "take", "take_along_dim"}
-HIDDEN_LOOKUPS = {
-    *("diagonal", "grid_sampler", "im2col", "upsample_linear1d", "upsample_nearest1d", "upsample_trilinear3d")
-}
-COPIES = {
-    *("group_norm", "repeat", "repeat_interleave", "tile", "upsample_nearest3d"),
-    *("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d"),
-}
-CONTROL_FLOW = {"cond", "map_impl", "scan", "while_loop"}
 RESHAPES = {"flatten", "reshape", "unflatten", "view"}
 TRANSPOSES = {"movedim", "mT", "permute", "t", "transpose"}
 
@@ -57,10 +60,12 @@ def named(*names: str) -> Question:
 
 
 def has_unknown_size(op: Op) -> bool:
+    """A size known only when the graph runs."""
     return any(UNKNOWN in value.shape for value in op.values)
 
 
 def has_rank_above(rank: int) -> Question:
+    """Whether a tensor that an operation reads or writes has more axes than that."""
     return lambda op: any(len(value.shape) > rank for value in op.values)
 
 
@@ -70,10 +75,12 @@ def needs_fifth_axis(op: Op) -> bool:
 
 
 def is_complex(op: Op) -> bool:
+    """Complex numbers."""
     return any(value.dtype.startswith("complex") for value in op.values)
 
 
 def is_custom(op: Op) -> bool:
+    """An operation of another library than torch."""
     return "::" in op.name
 
 
@@ -87,14 +94,17 @@ def _largest(op: Op) -> float:
 
 
 def is_infinite(op: Op) -> bool:
+    """An infinite number, or none at all, on the example inputs."""
     return math.isinf(_largest(op))
 
 
 def passes_float16(op: Op) -> bool:
+    """A finite number beyond float16, on the example inputs."""
     return FLOAT16_LARGEST < _largest(op) < math.inf
 
 
 def sums_many(op: Op) -> bool:
+    """A sum of more terms than LONG_SUM."""
     if op.name == "cumsum":
         return op.inputs[0].shape[op.arguments["dim"]] > LONG_SUM
     return op.name in ("sum", "linalg_vector_norm") and op.inputs[0].numel > LONG_SUM * max(op.out.numel, 1)
@@ -146,6 +156,7 @@ def is_large(op: Op) -> bool:
 
 
 def moves_last_axis(op: Op) -> bool:
+    """A transpose or reshape after which the last axis is another, or another size."""
     if op.out.numel < SMALL or not op.inputs or not op.inputs[0].shape:
         return False
     if op.name in RESHAPES:
@@ -175,6 +186,7 @@ def _several(value: int | Sequence[int]) -> Sequence[int]:
 
 
 def is_linear_over_tokens(op: Op) -> bool:
+    """A linear layer over more than one vector a sample."""
     return op.name == "linear" and len(op.inputs[0].shape) > 2
 
 
@@ -215,10 +227,12 @@ def selects_by_broadcast(op: Op) -> bool:
 
 
 def has_large_kernel(op: Op) -> bool:
+    """A kernel of more than 13 along an axis."""
     return op.name.startswith("conv") and any(size > 13 for size in op.inputs[1].shape[2:])
 
 
 def has_large_stride(op: Op) -> bool:
+    """A stride of more than 3."""
     return any(each > 3 for each in _several(op.arguments.get("stride") or ()))
 
 
@@ -231,6 +245,7 @@ def has_odd_channels(op: Op) -> bool:
 
 
 def is_volumetric(op: Op) -> bool:
+    """A convolution or pool over three axes."""
     return op.name.startswith(("conv", "max_pool", "avg_pool", "adaptive_")) and op.name.endswith("3d")
 
 
@@ -256,10 +271,12 @@ def looks_up(op: Op) -> bool:
 
 
 def pads_with_pixels(op: Op) -> bool:
+    """Padding by reflection, replication or from the other side."""
     return op.name == "pad" and op.arguments["mode"] != "constant"
 
 
 def replicates(op: Op) -> bool:
+    """Padding by the pixels at the edge."""
     return op.name == "pad" and op.arguments["mode"] == "replicate"
 
 

@@ -30,6 +30,7 @@ __all__ = ["examine", "examine_network"]
 
 BITS = {"float32": 32, "float16": 16, "int8": 8, "palette6": 6}  # of a weight
 LARGEST = 3  # tensors that are named
+ELSEWHERE = {Effect.RULED_OUT, Effect.FAST_PATH}
 EFFECTS = {effect: order for order, effect in enumerate(Effect)}
 
 Hits = Mapping[Rule, Sequence[Op]]  # broken rule -> the operations that break it
@@ -128,7 +129,7 @@ def _judge(target: str, hits: Hits, graph: Graph | None) -> Verdict:
     """What the broken rules take from one accelerator."""
     against = {rule: ops for rule, ops in hits.items() if target in rule.targets}
     convertible = not any(rule.effect is Effect.CONVERSION for rule in against)
-    elsewhere = {op for rule, ops in against.items() if rule.effect is Effect.RULED_OUT for op in ops}
+    elsewhere = {op for rule, ops in against.items() if rule.effect in ELSEWHERE for op in ops}
     crossing = _crossing(graph, elsewhere) if graph else []
     return Verdict(convertible, len(elsewhere), len(crossing), sum(value.bytes() for value in crossing))
 

@@ -79,7 +79,7 @@ class Verdict:
 
     Attributes:
         convertible: False if the component as a whole cannot be converted for it.
-        ruled_out: how many operations run elsewhere.
+        ruled_out: how many operations run elsewhere; on a CPU, off its fast path.
         handed_over: how many tensors go from one side to the other, in each run.
         handed_over_bytes: their size in float32.
     """

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from mobigen.export.doctor import constructs as is_
+from mobigen.export.doctor import constructs
 from mobigen.export.doctor.constructs import named
 from mobigen.export.doctor.graph import Op
+from mobigen.export.doctor.kernels import CONTROL_FLOW, GPU_LACKS, LOOKUPS
 from mobigen.export.program import HIGHEST_RANK
 
 __all__ = ["RULES", "TARGETS", "Effect", "Rule"]
@@ -43,7 +44,8 @@ class Effect(Enum):
     """What breaking a rule leads to, the worst first."""
 
     CONVERSION = "cannot be converted"
-    RULED_OUT = "ruled out"  # the operation runs elsewhere: on the CPU, or there by plain kernels
+    RULED_OUT = "ruled out"  # the operation runs elsewhere, and the graph is cut there
+    FAST_PATH = "off the fast path"  # of a CPU: it runs in a plain kernel beside it
     NUMBERS = "numbers at risk"
     SPEED = "slow"
     MEMORY = "memory"
@@ -64,27 +66,27 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     # --- cannot be converted: [CPU] for LiteRT, coremltools 9.0 for Core ML -----------------------------------------
     Rule(
-        "unknown-size", Effect.CONVERSION, ALL, is_.has_unknown_size,
+        "unknown-size", Effect.CONVERSION, ALL, constructs.has_unknown_size,
         "the size of a tensor is known only when the graph runs, and an accelerator is compiled for fixed sizes",
         "pad to a fixed size and mask the rest; where several sizes are needed, export each (--sizes)",
     ),
     Rule(
-        "rank-above-5", Effect.CONVERSION, ALL, is_.has_rank_above(HIGHEST_RANK),
+        "rank-above-5", Effect.CONVERSION, ALL, constructs.has_rank_above(HIGHEST_RANK),
         f"a tensor has more than {HIGHEST_RANK} axes, which Core ML does not take",
         "fold axes that stay together into one, or split the shuffle into two steps",
     ),
     Rule(
-        "complex", Effect.CONVERSION, ALL, is_.is_complex,
+        "complex", Effect.CONVERSION, ALL, constructs.is_complex,
         "neither converter knows complex numbers",
         "write a rotation out with real sines and cosines",
     ),
     Rule(
-        "control-flow", Effect.CONVERSION, ALL, named(*is_.CONTROL_FLOW),
+        "control-flow", Effect.CONVERSION, ALL, named(*CONTROL_FLOW),
         "neither converter takes a branch or a loop that depends on values",
         "unroll the loop; compute both branches and choose by a mask, or make them two components",
     ),
     Rule(
-        "custom", Effect.CONVERSION, ALL, is_.is_custom,
+        "custom", Effect.CONVERSION, ALL, constructs.is_custom,
         "it comes from another library than torch itself, and no converter knows it",
         "write it in torch's own operations",
     ),
@@ -95,12 +97,12 @@ RULES: tuple[Rule, ...] = (
     ),
     # --- ruled out: Neural Engine -----------------------------------------------------------------------------------
     Rule(
-        "lookup", Effect.RULED_OUT, APPLE, named("embedding", "diagonal", "im2col", *is_.LOOKUPS),
+        "lookup", Effect.RULED_OUT, APPLE, named("embedding", "diagonal", "im2col", *LOOKUPS),
         "the engine does not look things up by index, so the graph is cut here",
         "keep look-ups at the start or the end of a graph, or in a component of their own on the CPU",
     ),  # [guide]
     Rule(
-        "integers", Effect.RULED_OUT, APPLE, is_.computes_on_integers,
+        "integers", Effect.RULED_OUT, APPLE, constructs.computes_on_integers,
         "the engine computes in float16 and does not take whole numbers",
         "hand in floats: a mask, say, beside the ids that it is made from",
     ),  # [guide]
@@ -115,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         "warp by fixed shifts and masks, or put the warp in a component of its own for the GPU",
     ),
     Rule(
-        "volume", Effect.RULED_OUT, APPLE, is_.is_volumetric,
+        "volume", Effect.RULED_OUT, APPLE, constructs.is_volumetric,
         "3-D convolutions and pools have not been seen on the engine: its compiler refuses them",
         "fold time into the batch for the 2-D part and add shifted maps for the temporal part",
     ),  # [guide]
@@ -125,101 +127,101 @@ RULES: tuple[Rule, ...] = (
         "take exp of a sum of logarithms, or multiply slices",
     ),  # [guide]
     Rule(
-        "kernel", Effect.RULED_OUT, APPLE, is_.has_large_kernel,
+        "kernel", Effect.RULED_OUT, APPLE, constructs.has_large_kernel,
         "the engine's kernels are at most 13 wide",
         "use several small kernels in a row, or a dilated one",
     ),  # [guide]
     Rule(
-        "extent", Effect.RULED_OUT, APPLE, is_.is_long,
+        "extent", Effect.RULED_OUT, APPLE, constructs.is_long,
         "a tensor is longer than 16384 along one of its last two axes, or has more than 65536 channels",
         "split it, or fold part of that axis into another",
     ),  # [guide]
     # --- ruled out: LiteRT and browser, GPU -------------------------------------------------------------------------
     Rule(
-        "gpu-rank", Effect.RULED_OUT, GPUS, is_.needs_fifth_axis,
+        "gpu-rank", Effect.RULED_OUT, GPUS, constructs.needs_fifth_axis,
         "a tensor has more than 4 axes, and the GPU delegate knows batch, height, width and channels only",
         "fold axes so that no more than four are left: time or heads into the batch, say",
     ),  # [GPU, web]
     Rule(
-        "gpu-lacks", Effect.RULED_OUT, GPUS, named(*is_.GPU_LACKS),
+        "gpu-lacks", Effect.RULED_OUT, GPUS, named(*GPU_LACKS),
         "the GPU delegate has no such operation",
         "move it out of the graph, to the code that reads the output, or write it with arithmetic",
     ),  # [GPU]
     Rule(
-        "gpu-lookup", Effect.RULED_OUT, GPUS, is_.looks_up,
+        "gpu-lookup", Effect.RULED_OUT, GPUS, constructs.looks_up,
         "it becomes a look-up by index (GATHER_ND), which the GPU delegate does not have",
         "slice, or multiply by a matrix of zeros and ones; resize by whole ratios or bilinearly",
     ),  # [GPU, web]
     Rule(
-        "gpu-broadcast", Effect.RULED_OUT, GPUS, is_.copies_to_broadcast,
+        "gpu-broadcast", Effect.RULED_OUT, GPUS, constructs.copies_to_broadcast,
         "it copies a tensor many times (BROADCAST_TO), which the GPU delegate does not have",
         "let arithmetic broadcast instead of expanding; write group norm out as mean, variance and one product",
     ),  # [GPU, web]
     Rule(
-        "gpu-clamp", Effect.RULED_OUT, GPUS, is_.clamps_to_one,
+        "gpu-clamp", Effect.RULED_OUT, GPUS, constructs.clamps_to_one,
         "clamp(0, 1) is an operation of its own in LiteRT, which the GPU delegate does not have",
         "write it as relu(x) - relu(x - 1), or clamp in the code that reads the output",
     ),  # [GPU, web]
     Rule(
-        "gpu-outer", Effect.RULED_OUT, GPUS, is_.broadcasts_both_ways,
+        "gpu-outer", Effect.RULED_OUT, GPUS, constructs.broadcasts_both_ways,
         "the GPU delegate multiplies tensors only where one of them has the full shape",
         "use a matrix product for a column times a row",
     ),  # [GPU]
     Rule(
-        "gpu-replicate", Effect.RULED_OUT, GPUS, is_.replicates,
+        "gpu-replicate", Effect.RULED_OUT, GPUS, constructs.replicates,
         "of the paddings that repeat pixels the GPU delegate has only reflection",
         "pad with zeros or by reflection",
     ),  # [GPU]
     Rule(
-        "gpu-select", Effect.RULED_OUT, GPUS, is_.selects_by_broadcast,
+        "gpu-select", Effect.RULED_OUT, GPUS, constructs.selects_by_broadcast,
         "the GPU delegate chooses only between tensors of the full shape, or single numbers",
         "write the choice as a * mask + b * (1 - mask)",
     ),  # [GPU]
-    # --- ruled out: the fast path of the CPU, natively and in the browser -------------------------------------------
+    # --- off the fast path of the CPU, natively and in the browser --------------------------------------------------
     Rule(
-        "cpu-lookup", Effect.RULED_OUT, CPUS, lambda op: op.name == "embedding" or is_.looks_up(op),
+        "cpu-lookup", Effect.FAST_PATH, CPUS, lambda op: op.name == "embedding" or constructs.looks_up(op),
         "it becomes a look-up by index, which runs in a plain kernel beside the fast path",
         "harmless once at the start or the end; within a block, slice or multiply by a matrix instead",
     ),  # [CPU]
     Rule(
-        "cpu-compare", Effect.RULED_OUT, CPUS, is_.compares,
+        "cpu-compare", Effect.FAST_PATH, CPUS, constructs.compares,
         "comparisons, choices and whole numbers run in plain kernels: the fast path knows floats only",
         "harmless on small tensors; otherwise use arithmetic with a mask of floats, and relu for elu or softplus",
     ),  # [CPU]
     Rule(
-        "cpu-broadcast", Effect.RULED_OUT, CPUS, is_.copies_to_broadcast,
+        "cpu-broadcast", Effect.FAST_PATH, CPUS, constructs.copies_to_broadcast,
         "it copies a tensor many times (BROADCAST_TO) in a plain kernel",
         "let arithmetic broadcast instead of expanding; write group norm out as mean, variance and one product",
     ),  # [CPU]
     Rule(
-        "cpu-product", Effect.RULED_OUT, CPUS, is_.multiplies_by_transposed,
+        "cpu-product", Effect.FAST_PATH, CPUS, constructs.multiplies_by_transposed,
         "a single product with a transposed tensor becomes a dense layer with moving weights, in a plain kernel",
         "use einsum, which stays a matrix product, or several heads",
     ),  # [CPU]
     Rule(
-        "cpu-volume", Effect.RULED_OUT, CPUS, is_.stays_volumetric,
+        "cpu-volume", Effect.FAST_PATH, CPUS, constructs.stays_volumetric,
         "3-D convolutions and pools run in plain kernels",
         "fold time into the batch for the 2-D part and add shifted maps for the temporal part",
     ),  # [CPU]
     Rule(
-        "cpu-plain", Effect.RULED_OUT, CPUS, is_.has_plain_kernel,
+        "cpu-plain", Effect.FAST_PATH, CPUS, constructs.has_plain_kernel,
         "the fast path has no such operation; it runs in a plain kernel",
         "harmless once; otherwise resize bilinearly, pad with zeros, slice without steps, and join at most five",
     ),  # [CPU]
     # --- numbers at risk --------------------------------------------------------------------------------------------
     Rule(
-        "infinite", Effect.NUMBERS, HALVES, is_.is_infinite,
+        "infinite", Effect.NUMBERS, HALVES, constructs.is_infinite,
         "it holds an infinite number; in float16 a row of them, or one times zero, is not a number any more",
         "mask with a large finite number, -1e4",
     ),  # [float]
     Rule(
-        "float16-range", Effect.NUMBERS, HALVES, is_.passes_float16,
+        "float16-range", Effect.NUMBERS, HALVES, constructs.passes_float16,
         "a number passes 65504 on the example inputs, where float16 ends",
         "divide before the sum rather than after it, normalise earlier, or scale the weights",
     ),  # [float]
     Rule(
-        "long-sum", Effect.NUMBERS, HALVES, is_.sums_many,
-        f"it sums more than {is_.LONG_SUM} numbers, beyond which float16 has no room for small ones",
+        "long-sum", Effect.NUMBERS, HALVES, constructs.sums_many,
+        f"it sums more than {constructs.LONG_SUM} numbers, beyond which float16 has no room for small ones",
         "take the mean, or sum in two stages",
     ),  # [float]
     Rule(
@@ -229,33 +231,33 @@ RULES: tuple[Rule, ...] = (
     ),  # litert-torch issue 718
     # --- slow -------------------------------------------------------------------------------------------------------
     Rule(
-        "odd-channels", Effect.SPEED, ("browser-cpu",), is_.has_odd_channels,
+        "odd-channels", Effect.SPEED, ("browser-cpu",), constructs.has_odd_channels,
         "a float32 convolution whose output channels are not a multiple of 8 can be 4 to 12 times slower in wasm",
         "pad its channels to a multiple of 8 and slice the result, or ship int8",
     ),  # [web]
     Rule(
-        "last-axis", Effect.SPEED, APPLE, is_.moves_last_axis,
+        "last-axis", Effect.SPEED, APPLE, constructs.moves_last_axis,
         "moving or resizing the last axis copies the whole tensor",
         "keep (B, C, 1, S) throughout: channels second, positions last",
     ),  # [ANE]
     Rule(
-        "linear", Effect.SPEED, APPLE, is_.is_linear_over_tokens,
+        "linear", Effect.SPEED, APPLE, constructs.is_linear_over_tokens,
         "a linear layer over (B, S, C) wants its channels last, where the engine wants its rows",
         "write it as a 1x1 convolution over (B, C, 1, S)",
     ),  # [ANE]
     Rule(
-        "stride", Effect.SPEED, APPLE, is_.has_large_stride,
+        "stride", Effect.SPEED, APPLE, constructs.has_large_stride,
         "the engine is made for strides of 1, 2 and 3",
         "fold pixels into channels first (pixel unshuffle), or use two steps",
     ),  # [ANE]
     Rule(
-        "on-chip", Effect.SPEED, APPLE, is_.is_large,
+        "on-chip", Effect.SPEED, APPLE, constructs.is_large,
         "a tensor above 2 MiB in float16 does not stay on the chip and is streamed from memory",
         "work at a lower resolution, on tiles, or with fewer channels at this place",
     ),  # [guide]
     # --- memory -----------------------------------------------------------------------------------------------------
     Rule(
-        "narrow", Effect.MEMORY, APPLE, is_.is_narrow,
+        "narrow", Effect.MEMORY, APPLE, constructs.is_narrow,
         "rows are padded to 64 bytes: a last axis of 1 takes 32 times the memory in float16, of 4 eight times",
         "put a long axis last: positions, or width",
     ),  # [ANE]

@@ -46,7 +46,7 @@ FAST = (  # what stays on the fast path
 
 def predicted(network):
     """The operations that the rules take from the fast path."""
-    out = [rule for rule in RULES if "litert-cpu" in rule.targets and rule.effect is Effect.RULED_OUT]
+    out = [rule for rule in RULES if "litert-cpu" in rule.targets and rule.effect is Effect.FAST_PATH]
     return [op for op in read_graph(capture(network)).ops if any(rule.breaks(op) for rule in out)]
 
 
