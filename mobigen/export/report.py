@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from mobigen.bench.machine import describe_machine
 from mobigen.bench.timing import Timing
 from mobigen.export.backends import BACKENDS
 from mobigen.export.parity import TrailParity
 from mobigen.export.source import Source
+from mobigen.export.tune import Trial
 
 __all__ = [
     "BackendReport",
@@ -54,9 +56,17 @@ class BackendReport:
         return cls(sum(graph.bytes for graph in graphs), graphs, steps, results)
 
 
-def write_report(path: Path, source: Source, backends: Mapping[str, BackendReport]) -> None:
-    """Write report.json: what each backend measured, the machine, the converters and the date."""
-    report = {
+def write_report(
+    path: Path,
+    source: Source,
+    backends: Mapping[str, BackendReport],
+    trials: Mapping[str, Mapping[str, Sequence[Trial]]] | None = None,
+) -> None:
+    """Write report.json: what each backend measured, the machine, the converters and the date.
+
+    `trials` is what a tuning tried: backend -> component -> trials.
+    """
+    report: dict[str, Any] = {
         "model": source.name,
         "task": source.task,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -64,6 +74,11 @@ def write_report(path: Path, source: Source, backends: Mapping[str, BackendRepor
         "converters": converter_versions(backends),
         "backends": {name: asdict(each) for name, each in backends.items()},
     }
+    if trials:
+        report["tuning"] = {
+            backend: {name: [asdict(each) for each in several] for name, several in components.items()}
+            for backend, components in trials.items()
+        }
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
