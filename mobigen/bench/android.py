@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def bench_on_phone(
     components: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Record:
-    """Measure the LiteRT graphs of a bundle on a connected phone.
+    """Measure the LiteRT graphs of a bundle on a connected phone, on random inputs that the tool draws itself.
 
     Args:
         bundle: the bundle.
@@ -105,6 +105,8 @@ def bench_on_phone(
             tell(f"{name} on {machine['device']}")
             phone.push(path, f"{folder}/graph.tflite")
             flags = f"--graph={folder}/graph.tflite --num_threads={used} --num_runs={runs}"
+            if (function := bundle.function(name)) is not None:  # one of several sizes
+                flags += f" --signature_to_run_for={shlex.quote(function)}"
             measured[name] = asdict(read_output(phone.shell(f"{folder}/benchmark_model {flags}")))
     return Record(
         schema_version=SCHEMA_VERSION,
@@ -165,8 +167,8 @@ class Phone:
         try:
             yield folder
         finally:
-            command = [self.adb, "-s", self.serial, "shell", f"rm -rf {folder}"]
-            subprocess.run(command, capture_output=True, timeout=PATIENCE)  # a phone that has gone cannot be tidied
+            with suppress(MobigenError):  # a phone that has gone cannot be tidied
+                _adb(self.adb, "-s", self.serial, "shell", f"rm -rf {folder}")
 
     def describe(self) -> dict[str, str | int]:
         """Device, processor, cores and system."""
@@ -183,12 +185,7 @@ class Phone:
         }
 
     def _run(self, *arguments: str) -> str:
-        try:
-            result = subprocess.run(
-                [self.adb, "-s", self.serial, *arguments], capture_output=True, text=True, timeout=PATIENCE
-            )
-        except subprocess.TimeoutExpired as error:
-            raise MobigenError(f"adb {arguments[0]} on {self.serial} took more than {PATIENCE} s") from error
+        result = _adb(self.adb, "-s", self.serial, *arguments)
         if result.returncode:
             what = _last_line(result.stderr or result.stdout)
             raise MobigenError(f"adb {arguments[0]} on {self.serial} failed: {what}")
@@ -200,7 +197,7 @@ def connect(serial: str | None = None) -> Phone:
     adb = shutil.which("adb")
     if adb is None:
         raise InputError("adb is not on the PATH; install Android's platform tools")
-    listed = subprocess.run([adb, "devices"], capture_output=True, text=True, timeout=PATIENCE)
+    listed = _adb(adb, "devices")
     if listed.returncode:
         raise InputError(f"`adb devices` failed: {_last_line(listed.stderr or listed.stdout)}")
     devices = _read_devices(listed.stdout)
@@ -211,6 +208,14 @@ def connect(serial: str | None = None) -> Phone:
         what = next((advice for state, advice in STATES.items() if devices[chosen].startswith(state)), "reconnect it")
         raise InputError(f"the device {chosen} is {devices[chosen]}; {what}")
     return Phone(adb, chosen)
+
+
+def _adb(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run it, whatever becomes of it. Raises MobigenError if it does not end."""
+    try:
+        return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise MobigenError(f"adb has not answered for {PATIENCE} s; unplug the phone and try again") from error
 
 
 def _read_devices(text: str) -> dict[str, str]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen.cli.group import Command
+from mobigen.cli.group import Command, means_folder, split_names
 from mobigen.cli.table import print_table
 from mobigen.errors import InputError
-from mobigen.registry import MODELS
 
 if TYPE_CHECKING:
     from mobigen.bench.record import Record
@@ -63,9 +62,7 @@ def bench(
     """
     from mobigen.bundle import load_bundle
 
-    is_folder = model not in MODELS and Path(model).is_dir()
-    bundle = load_bundle(Path(model) if is_folder else model)
-    chosen = [each.strip() for each in (components or "").split(",") if each.strip()]
+    bundle, chosen = load_bundle(Path(model) if means_folder(model) else model), split_names(components)
 
     def tell(line: str) -> None:
         click.echo(f"measuring {line}", err=True)

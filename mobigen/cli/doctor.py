@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mobigen.cli.group import Command, needs_extra
+from mobigen.cli.group import Command, means_folder, needs_extra, split_names
 from mobigen.cli.table import print_table
 from mobigen.errors import WeightsError
-from mobigen.registry import MODELS, find_model
+from mobigen.registry import find_model
 
 if TYPE_CHECKING:
     from mobigen.export.doctor.report import ComponentReport, Finding, Measures, Report, Verdict
@@ -45,8 +45,7 @@ def doctor(model: str, components: str | None, as_json: bool) -> None:
         from mobigen.export.doctor import examine
         from mobigen.export.source import component_folders
         from mobigen.models.network import load_network
-    chosen = [each.strip() for each in (components or "").split(",") if each.strip()]
-    folders = component_folders(_weights_folder(model), chosen)
+    folders = component_folders(_weights_folder(model), split_names(components))
     report = examine(_name(model), {name: load_network(folder) for name, folder in folders.items()})
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))
@@ -54,19 +53,15 @@ def doctor(model: str, components: str | None, as_json: bool) -> None:
         _show(report)
 
 
-def _is_folder(model: str) -> bool:
-    return "/" in model or (model not in MODELS and Path(model).is_dir())
-
-
 def _name(model: str) -> str:
-    return Path(model).resolve().name if _is_folder(model) else model
+    return Path(model).resolve().name if means_folder(model) else model
 
 
 def _weights_folder(model: str) -> Path:
     """A folder as it is; a registered model's in the usual places. Raises WeightsError."""
     from mobigen.runtime.torch import model_folders
 
-    if _is_folder(model):
+    if means_folder(model):
         return Path(model)
     places = model_folders(find_model(model).name)
     found = next((place for place in places if place.is_dir()), None)

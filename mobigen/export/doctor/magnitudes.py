@@ -17,7 +17,8 @@ __all__ = ["measure_magnitudes"]
 def measure_magnitudes(program: ExportedProgram) -> dict[str, float]:
     """Node -> the largest magnitude among its numbers, on the inputs that the program was traced with.
 
-    Infinity where one is infinite or not a number; whole numbers and truth values are left out.
+    Of several results, the largest of all. Infinity where one is infinite or not a number; whole numbers and truth
+    values are left out.
     """
     runner = _Runner(program.graph_module)
     with torch.inference_mode():
@@ -32,9 +33,16 @@ class _Runner(torch.fx.Interpreter):
 
     def run_node(self, node: torch.fx.Node) -> Any:
         result = super().run_node(node)
-        if isinstance(result, torch.Tensor) and result.is_floating_point() and result.numel():
-            self.largest[node.name] = float(result.abs().nan_to_num(nan=torch.inf, posinf=torch.inf).max())
+        several = result if isinstance(result, (tuple, list)) else (result,)
+        found = [_largest(each) for each in several if isinstance(each, torch.Tensor) and each.is_floating_point()]
+        if found:
+            self.largest[node.name] = max(found)
         return result
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    finite = tensor.abs().nan_to_num(nan=torch.inf, posinf=torch.inf)
+    return float(finite.max()) if finite.numel() else 0.0
 
 
 def _arguments(program: ExportedProgram) -> list[Any]:

@@ -8,6 +8,7 @@ place, so a runtime that does either needs less.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -46,14 +47,18 @@ def padding(graph: Graph) -> float:
 
 def find_peak(graph: Graph, size: Size) -> Peak:
     """The largest sum of the sizes of tensors alive at once."""
-    storage = _storages(graph)
-    born, dies = _lives(graph, storage)
-    peak = Peak(sum(map(size, graph.inputs)), None)
+    comes: dict[int, int] = defaultdict(int)  # moment -> bytes
+    goes: dict[int, int] = defaultdict(int)
+    for value, (first, last) in _lives(graph, _storages(graph)).items():
+        comes[first] += size(value)
+        goes[last] += size(value)
+    alive, peak = 0, Peak(sum(map(size, graph.inputs)), None)
     for moment, op in enumerate(graph.ops):
-        alive = [each for each in born if born[each] <= moment <= dies[each]]
-        total = sum(map(size, (*alive, *_scratch(op))))
+        alive += comes[moment]
+        total = alive + sum(map(size, _scratch(op)))
         if total > peak.bytes:
             peak = Peak(total, op)
+        alive -= goes[moment]
     return peak
 
 
@@ -66,19 +71,17 @@ def _storages(graph: Graph) -> dict[Value, Value]:
     return storage
 
 
-def _lives(graph: Graph, storage: dict[Value, Value]) -> tuple[dict[Value, int], dict[Value, int]]:
+def _lives(graph: Graph, storage: dict[Value, Value]) -> dict[Value, tuple[int, int]]:
     """Storage -> the first and the last moment at which it is needed."""
     born = dict.fromkeys(graph.inputs, 0)
     dies = dict(born)
     for moment, op in enumerate(graph.ops):
         for value in op.outputs:
-            if value.kind == "computed":
-                born.setdefault(storage[value], moment)
+            born.setdefault(storage[value], moment)
         for value in op.values:
-            if storage[value] in born:
-                dies[storage[value]] = moment
-    dies.update({storage[value]: len(graph.ops) for value in graph.outputs if storage[value] in born})
-    return born, dies
+            dies[storage[value]] = moment
+    dies.update({storage[value]: len(graph.ops) for value in graph.outputs if storage.get(value) in born})
+    return {value: (first, dies[value]) for value, first in born.items() if value.kind != "constant"}
 
 
 def _scratch(op: Op) -> Sequence[Value]:
