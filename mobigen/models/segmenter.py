@@ -40,6 +40,12 @@ def _mean(x: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(x, 1).flatten(1)
 
 
+def _undecided(layer: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
+    """Logits near zero at first, so that training does not begin with sure mistakes."""
+    nn.init.normal_(layer.weight, std=0.01)
+    return layer
+
+
 class FoldingNetwork(Network):
     """A network whose `fused=True` form has one convolution where this one has branches and batch norms."""
 
@@ -125,7 +131,9 @@ class ImageEncoder(FoldingNetwork):
             RepConv(wide, each, active=False, fused=fused) for wide, each in zip((dim, *dims), dims, strict=False)
         )
         self.refine = nn.ModuleList(UniversalBottleneck(each, each, 3, 3, fused=fused) for each in dims)
-        self.saliency = nn.Sequential(RepConv(dims[-1], 16, 3, fused=fused), nn.ConvTranspose2d(16, 1, 2, 2))
+        self.saliency = nn.Sequential(
+            RepConv(dims[-1], 16, 3, fused=fused), _undecided(nn.ConvTranspose2d(16, 1, 2, 2))
+        )
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`image` (B, S, S, 3): RGB, 0 to 255, bytes or floats.
@@ -199,7 +207,7 @@ class ClickDecoder(FoldingNetwork):
         self.told_detail = nn.Conv2d(4, detail, 1)
         self.known_detail = nn.Conv2d(1, detail, 2, 2)
         self.refine_detail = UniversalBottleneck(detail, detail, 3, 3, fused=fused)
-        self.head = nn.Sequential(RepConv(detail, 16, fused=fused), nn.ConvTranspose2d(16, MASKS, 2, 2))
+        self.head = nn.Sequential(RepConv(detail, 16, fused=fused), _undecided(nn.ConvTranspose2d(16, MASKS, 2, 2)))
         self.quality = nn.Sequential(nn.Linear(wide + low, 64), nn.ReLU(), nn.Linear(64, MASKS), nn.Sigmoid())
 
     def forward(
