@@ -40,7 +40,7 @@ class Letterbox:
         return self._padded(cv2.resize(labels, self.inner[::-1], interpolation=cv2.INTER_NEAREST), 0)
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """x and y (N, 2) in pixels of the photo -> in pixels of the square, float32; pixel centres are whole numbers."""
+        """x and y (N, 2) in pixels of the photo -> in pixels of the square, float32; whole numbers are centres."""
         return ((np.asarray(points, np.float64) + 0.5) * self._factors - 0.5).astype(np.float32)
 
     def back(self, points: np.ndarray) -> np.ndarray:
@@ -52,7 +52,11 @@ class Letterbox:
         """A map (s, s) of float32 over the square, s a divisor of its size -> (H, W), without the padding."""
         share = len(values) / self.size
         height, width = (max(1, round(side * share)) for side in self.inner)
-        return cv2.resize(values[:height, :width], (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+        return self.restore_inner(values[:height, :width])
+
+    def restore_inner(self, values: np.ndarray) -> np.ndarray:
+        """A map over what the photo takes of the square -> (H, W)."""
+        return cv2.resize(values, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
 
     @property
     def _factors(self) -> np.ndarray:

@@ -20,7 +20,7 @@ JITTER = 0.1  # of a box's sides, its corners are moved at most
 
 
 def depth(regions: Tensor, most: int = DEEPEST) -> Tensor:
-    """Steps to the border of each region, at most `most`: (B, h, w) of bool -> (B, h, w); 0 outside, 1 at the border."""
+    """Steps to the border of each region, at most `most`: (B, h, w) of bool -> (B, h, w); 0 outside, 1 beside it."""
     left = regions.float()[:, None]
     total = torch.zeros_like(left)
     for _ in range(min(most, regions.shape[-1] // 2)):
@@ -36,7 +36,7 @@ def draw_click(regions: Tensor, image_size: int, generator: torch.Generator) -> 
         points (B, 2), x and y in pixels of a picture of `image_size`; and how deep the region is, (B,): 0 if it is
         empty.
     """
-    count, height, width = regions.shape
+    count, _, width = regions.shape
     deep = depth(regions)
     noise = torch.rand(regions.shape, generator=generator, device=regions.device)
     anywhere = torch.rand(count, 1, 1, generator=generator, device=regions.device) < 0.5

@@ -109,12 +109,12 @@ def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (cache / "masks.json").unlink(missing_ok=True)
     samples = []
-    with (cache / "masks.rgb").open("wb") as photos, (cache / "masks.labels").open("wb") as maps:
-        with ThreadPoolExecutor() as pool:
-            for photo, labels, sample in pool.map(lambda raw: _sample(raw, settings["size"]), read_files(folder)):
-                photos.write(photo.tobytes())
-                maps.write(labels.tobytes())
-                samples.append(sample)
+    photos, maps = cache / "masks.rgb", cache / "masks.labels"
+    with photos.open("wb") as first, maps.open("wb") as second, ThreadPoolExecutor() as pool:
+        for photo, labels, sample in pool.map(lambda raw: _sample(raw, settings["size"]), read_files(folder)):
+            first.write(photo.tobytes())
+            second.write(labels.tobytes())
+            samples.append(sample)
     partial = cache / "masks.json.partial"
     partial.write_text(json.dumps({"settings": settings, "samples": samples}))
     partial.replace(cache / "masks.json")
@@ -130,7 +130,7 @@ def _sample(raw: dict[str, Any], size: int) -> tuple[NDArray[np.uint8], NDArray[
             f"sample {raw['__key__']} needs a photo (jpg), a label map of its size (png, 8-bit grey) "
             "and a JSON object with parts"
         )
-    box = Letterbox(*labels.shape, size)
+    box = Letterbox(labels.shape[0], labels.shape[1], size)
     rgb, padded = box.square(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)), box.square_labels(labels)
     counts = np.bincount(padded.ravel(), minlength=256)[1:]
     large = [int(label) + 1 for label in np.flatnonzero(counts >= SMALLEST_PART * size * size)]

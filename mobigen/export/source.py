@@ -38,7 +38,7 @@ class Source:
 
     Attributes:
         name, task: of the bundle.
-        networks: by the name of their component, in evaluation mode.
+        networks: by the name of their component, in evaluation mode and deploy form.
         pipeline: pipeline.json without its task, word for word.
         settings: the same, read: the record of its task in `mobigen.settings`.
         files: what the pipeline needs beside the networks, by name.
@@ -90,7 +90,7 @@ def read_source(name: str, weights: Path, components: Sequence[str] = (), inputs
     task, pipeline = (joined.task, joined.pipeline) if set(joined.components) <= set(chosen) else (BARE, {})
     files = {key: weights / file for key, file in EXTRA_FILES.items() if task != BARE and (weights / file).is_file()}
     licence, credits = _read_credits(weights / CREDITS, required=task != BARE)
-    networks = {each: load_network(folders[each]) for each in chosen}
+    networks = {each: load_network(folders[each]).fuse() for each in chosen}
     return Source(
         name=name,
         task=task,

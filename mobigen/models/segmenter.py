@@ -191,7 +191,7 @@ class ClickDecoder(FoldingNetwork):
         self.image_size, self.points, self.dims, self.fused = image_size, points, tuple(dims), fused
         wide, low = widths
         *_, middle, detail = dims
-        self.maps = nn.ModuleList(PromptMaps(image_size, image_size // stride) for stride in (16, 4))
+        self.maps = PromptMaps(image_size, image_size // 4)
         self.key = nn.Conv2d(dims[0], key_dim, 1)
         self.key_norm = ChannelRMSNorm(1e-5)
         self.entry = RepConv(dims[0], wide, active=False, fused=fused)
@@ -225,7 +225,8 @@ class ClickDecoder(FoldingNetwork):
             masks (B, 3, S/2, S/2) as logits, and the IoU expected of each, (B, 3).
         """
         embedding, middle, detail = (each.permute(0, 3, 1, 2) for each in (embedding, middle, detail))
-        coarse, fine = (maps(points, labels) for maps in self.maps)
+        fine = self.maps(points, labels)
+        coarse = F.max_pool2d(fine, 4)
         known = torch.tanh(mask * 0.25)  # zero where nothing is known
         roughly = F.avg_pool2d(known, 8)
         alike = self._resemblance(embedding, coarse, roughly)

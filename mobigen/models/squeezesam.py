@@ -64,8 +64,8 @@ class TokenAttention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(B, N, dim) reads (B, M, dim) -> (B, N, dim)."""
         projected = zip((self.query, self.key, self.value), (query, key, value), strict=True)
-        heads = [split_heads(layer(x), self.heads) for layer, x in projected]
-        return self.out(merge_heads(F.scaled_dot_product_attention(*heads)))
+        query, key, value = (split_heads(layer(x), self.heads) for layer, x in projected)
+        return self.out(merge_heads(F.scaled_dot_product_attention(query, key, value)))
 
 
 class TwoWayBlock(nn.Module):

@@ -11,16 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["RepConv", "UniversalBottleneck", "collapsed_state"]
+__all__ = ["ConvNorm", "RepConv", "UniversalBottleneck", "collapsed_state"]
 
 
-class ConvNorm(nn.Sequential):
+class ConvNorm(nn.Module):
     """A convolution without bias, then batch norm."""
 
     def __init__(self, dim: int, out: int, kernel: int, stride: int, groups: int):
-        conv = nn.Conv2d(dim, out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        nn.init.kaiming_normal_(conv.weight, mode="fan_out" if groups == 1 else "fan_in")
-        super().__init__(conv, nn.BatchNorm2d(out))
+        super().__init__()
+        self.conv = nn.Conv2d(dim, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out" if groups == 1 else "fan_in")
+        self.norm = nn.BatchNorm2d(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
 
 
 class RepConv(nn.Module):
@@ -52,7 +56,7 @@ class RepConv(nn.Module):
         self.main = ConvNorm(dim, out, kernel, stride, groups)
         if branches and kernel > 1:
             self.scale = ConvNorm(dim, out, 1, stride, groups)
-            nn.init.zeros_(self.scale[1].weight)
+            nn.init.zeros_(self.scale.norm.weight)
         if branches and dim == out and stride == 1:
             self.skip = nn.BatchNorm2d(dim)
             nn.init.zeros_(self.skip.weight)
@@ -78,9 +82,9 @@ class RepConv(nn.Module):
             assert self.conv.bias is not None
             return self.conv.weight, self.conv.bias
         assert self.main is not None
-        weight, bias = _folded(self.main[0].weight, self.main[1])
+        weight, bias = _folded(self.main.conv.weight, self.main.norm)
         if self.scale is not None:
-            point, more = _folded(self.scale[0].weight, self.scale[1])
+            point, more = _folded(self.scale.conv.weight, self.scale.norm)
             weight, bias = weight + self._centred(point), bias + more
         if self.skip is not None:
             point, more = _folded(self._identity(weight), self.skip)
@@ -98,9 +102,8 @@ class RepConv(nn.Module):
         return F.one_hot(channel, inner).to(weight.dtype)[:, :, None, None]
 
 
-def _folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+def _folded(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Batch norm with its running statistics, folded into the kernel before it: weight and bias."""
-    assert isinstance(norm, nn.BatchNorm2d)
     variance, mean = norm.get_buffer("running_var"), norm.get_buffer("running_mean")
     factor = norm.weight / torch.sqrt(variance + norm.eps)
     return weight * factor[:, None, None, None], norm.bias - mean * factor

@@ -2,6 +2,7 @@
 
 from mobigen.recipes import (
     cutout,
+    cutout_sam,
     cutout_squeezesam,
     sticker,
     sticker_autoencoder,
@@ -24,6 +25,8 @@ RECIPES: dict[str, Recipe] = {
         sticker.REGRESSION,
         sticker.MATCHING,
         sticker_dual_encoder.RECIPE,
+        cutout_sam.ENCODER,
+        cutout_sam.DECODER,
         cutout.RECIPE,
         cutout_squeezesam.RECIPE,
     )

@@ -19,12 +19,11 @@ MEASURED = (4, 16)  # batches, and pictures in each, that give the trunk's batch
 def make_batches(workspace: Workspace) -> SceneBatches:
     """Scenes of the masks that are not held out."""
     kept, _ = workspace.masks.split()
-    stickers = workspace.stickers.images if workspace.has_stickers else None
-    return SceneBatches(kept, stickers, workspace.device)
+    return SceneBatches(kept, workspace.overlays, workspace.device)
 
 
 def make_encoder(workspace: Workspace, batches: SceneBatches, stand_in: str | None = None) -> ImageEncoder:
-    """One that `--init` holds, or a new one, whose trunk begins with ImageNet's features if the data folder has them."""
+    """Init's, or a new one whose trunk begins with ImageNet's features, if the data folder has them."""
     encoder = workspace.new(ImageEncoder, stand_in=stand_in)
     features = workspace.data / "imagenet" / "mobilenet_v2.safetensors"
     if workspace.init is None and features.is_file():

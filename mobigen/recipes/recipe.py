@@ -13,6 +13,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from mobigen.data.latents import LatentSet, encode_captions, encode_pictures
 from mobigen.data.masks import MaskSet, load_masks
@@ -79,9 +80,13 @@ class Workspace:
             return load_stickers(folder if folder.is_dir() else self.data, self.cache, size=self.image_size)
 
     @property
-    def has_stickers(self) -> bool:
-        """Whether the data folder holds the sticker set."""
-        return (self.data / "stickers").is_dir()
+    def overlays(self) -> Tensor | None:
+        """The stickers as they are laid over photos, (N, h, w, 4) of uint8; None if the data folder has none."""
+        folder, size = self.data / "stickers", min(self.image_size, 192)
+        if not folder.is_dir():
+            return None
+        with self.processes.main_process_first():
+            return load_stickers(folder, self.cache / "overlays", recoloured=0, captions_each=1, size=size).images
 
     @cached_property
     def masks(self) -> MaskSet:

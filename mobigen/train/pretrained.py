@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mobigen.errors import WeightsError
 from mobigen.models.segmenter import ImageEncoder
-from mobigen.nn.mobile import RepConv
+from mobigen.nn.mobile import ConvNorm, RepConv
 
 __all__ = ["load_mobilenet_v2"]
 
@@ -34,21 +34,23 @@ def load_mobilenet_v2(encoder: ImageEncoder, path: Path, pictures: Iterable[Tens
     Raises:
         WeightsError: the file is missing, or holds convolutions of other shapes.
     """
-    units = [module for module in encoder.trunk.modules() if isinstance(module, RepConv)]
+    units = [module.main for module in encoder.trunk.modules() if isinstance(module, RepConv) and module.main]
     for unit, (weight, bias) in zip(units, _convolutions(path, len(units)), strict=True):
-        conv, norm = _pair(unit)
-        if conv.weight.shape != weight.shape:
-            raise WeightsError(f"{path} has a convolution {tuple(weight.shape)}, the trunk {tuple(conv.weight.shape)}")
-        conv.weight.copy_(weight)
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1 - norm.eps)
-        norm.weight.fill_(1)
-        norm.bias.copy_(bias)
-    for norm, mean, variance in _statistics(encoder, units, pictures):
-        norm.bias += mean
-        norm.weight.copy_(torch.sqrt(variance + norm.eps))
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        if unit.conv.weight.shape != weight.shape:
+            shapes = tuple(weight.shape), tuple(unit.conv.weight.shape)
+            raise WeightsError(f"{path} has a convolution {shapes[0]}, the trunk {shapes[1]}")
+        unit.conv.weight.copy_(weight)
+        _set_norm(unit.norm, torch.zeros_like(bias), torch.full_like(bias, 1 - unit.norm.eps), bias)
+    for unit, mean, variance in _statistics(encoder, units, pictures):
+        _set_norm(unit.norm, mean, variance, unit.norm.bias + mean)
+
+
+def _set_norm(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor, bias: Tensor) -> None:
+    """Statistics, and the weight that undoes the division by their deviation."""
+    norm.get_buffer("running_mean").copy_(mean)
+    norm.get_buffer("running_var").copy_(variance)
+    norm.weight.copy_(torch.sqrt(variance + norm.eps))
+    norm.bias.copy_(bias)
 
 
 def _convolutions(path: Path, count: int) -> list[tuple[Tensor, Tensor]]:
@@ -62,27 +64,19 @@ def _convolutions(path: Path, count: int) -> list[tuple[Tensor, Tensor]]:
     return [(weights[f"{name}.weight"].float(), weights[f"{name}.bias"].float()) for name in names[:count]]
 
 
-def _pair(unit: RepConv) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    assert unit.main is not None
-    conv, norm = unit.main
-    assert isinstance(conv, nn.Conv2d)
-    assert isinstance(norm, nn.BatchNorm2d)
-    return conv, norm
-
-
 def _statistics(
-    encoder: ImageEncoder, units: list[RepConv], pictures: Iterable[Tensor]
-) -> list[tuple[nn.BatchNorm2d, Tensor, Tensor]]:
-    """Each batch norm of `units` with the mean and variance, by channel, of what its convolution gives it."""
+    encoder: ImageEncoder, units: list[ConvNorm], pictures: Iterable[Tensor]
+) -> list[tuple[ConvNorm, Tensor, Tensor]]:
+    """Each of `units` with the mean and variance, by channel, of what its convolution gives."""
     moments: list[list[Tensor]] = [[] for _ in units]
-
-    def watch(kept: list[Tensor]) -> object:
-        def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-            kept.append(torch.stack([output.mean((0, 2, 3)), output.square().mean((0, 2, 3))]))
-
-        return hook
-
-    handles = [_pair(unit)[0].register_forward_hook(watch(kept)) for unit, kept in zip(units, moments, strict=True)]
+    handles = [
+        unit.conv.register_forward_hook(
+            lambda module, inputs, output, kept=kept: kept.append(
+                torch.stack([output.mean((0, 2, 3)), output.square().mean((0, 2, 3))])
+            )
+        )
+        for unit, kept in zip(units, moments, strict=True)
+    ]
     training = encoder.training
     encoder.eval()
     for batch in pictures:
@@ -92,6 +86,5 @@ def _statistics(
         handle.remove()
     found = [torch.stack(kept).mean(0) for kept in moments]
     return [
-        (_pair(unit)[1], mean, (square - mean.square()).clamp(min=0))
-        for unit, (mean, square) in zip(units, found, strict=True)
+        (unit, mean, (square - mean.square()).clamp(min=0)) for unit, (mean, square) in zip(units, found, strict=True)
     ]
