@@ -17,4 +17,7 @@ def tiny_sam(seed=0):
         hidden_size=8, mlp_dim=16, num_hidden_layers=1, num_attention_heads=2, iou_head_hidden_dim=8
     )
     config = SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=masks)
-    return SamModel(config).eval()
+    model = SamModel(config).eval()
+    for parameter in model.parameters():  # SAM's own beginning is so small that all pictures are embedded alike
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model

@@ -53,6 +53,11 @@ def test_the_teacher_answers_as_transformers_does(teacher, masks):
     torch.testing.assert_close(found.iou, wanted.iou_scores[:, 0], rtol=1e-4, atol=1e-5)
 
 
+def test_pictures_are_told_apart(cache):
+    embeddings = cache.read(torch.arange(10))
+    assert embeddings.var(0).mean() > 1e-3 * embeddings.square().mean() > 0
+
+
 def test_points_are_told_in_the_teachers_pixels(teacher, masks):
     embedding = teacher.embed(masks.images[:1])
     small, large = torch.tensor([[[10.0, 20.0]]]), torch.tensor([[[20.5, 40.5]]])
@@ -63,7 +68,7 @@ def test_points_are_told_in_the_teachers_pixels(teacher, masks):
 
 def test_what_is_read_is_what_the_teacher_says(cache, teacher, masks):
     drawn = torch.tensor([7, 0, 7])
-    torch.testing.assert_close(cache.read(drawn), teacher.embed(masks.images[drawn]), rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(cache.read(drawn), teacher.embed(masks.images[drawn]), rtol=1e-2, atol=2e-3)
 
 
 def test_an_interrupted_making_goes_on(teacher, masks, tmp_path, monkeypatch):
@@ -85,7 +90,7 @@ def test_an_interrupted_making_goes_on(teacher, masks, tmp_path, monkeypatch):
     lines = []
     cache.fill(CPU, lines.append)
     assert lines == ["embedded 10 of 10 pictures"]
-    np.testing.assert_allclose(cache.read(torch.arange(10)), teacher.embed(masks.images), rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(cache.read(torch.arange(10)), teacher.embed(masks.images), rtol=1e-2, atol=2e-3)
 
 
 def test_another_teacher_starts_afresh(cache, masks):
