@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["distill", "evaluate", "train"]
 
+EVALUATIONS = {  # model -> the module with its evaluate_MODEL
+    "sticker": "mobigen.train.evaluate",
+    "cutout": "mobigen.train.evaluate_cutout",
+}
 FOLDER = click.Path(path_type=Path)
 DATA = click.option(
     "--data", required=True, type=FOLDER, envvar="MOBIGEN_DATA", show_envvar=True, metavar="DIR",
@@ -141,13 +146,13 @@ def evaluate(model: str, data: Path, weights: Path | None, out: Path | None, sam
     """Score a model and print the scores.
 
     For sticker: a judge of pictures and words, trained on real stickers only and checked on real ones that it did
-    not see, reads what the model draws.
+    not see, reads what the model draws. For cutout: clicks are simulated on photos that are held out.
     """
-    name = find_model(model).name
+    name = model if model in EVALUATIONS else find_model(model).name
     _check_folder(data, "--data")
     with needs_extra("train", "evaluating"):
-        from mobigen.train.evaluate import evaluate_sticker
-    scores = evaluate_sticker(
+        module = import_module(EVALUATIONS[name])
+    scores = getattr(module, f"evaluate_{name}")(
         data=data,
         weights=weights or Path("weights", name),
         out=out or Path("out", "evaluate", name),

@@ -14,7 +14,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from mobigen.errors import InputError
 
-__all__ = ["Sample", "pack_folder", "read_shards"]
+__all__ = ["Sample", "pack_folder", "read_files", "read_shards"]
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
 SAMPLES_A_SHARD = 3000
@@ -34,12 +34,21 @@ def read_shards(folder: Path) -> Iterator[Sample]:
     Raises:
         InputError: there is no shard, one is damaged, or a sample lacks its picture or its JSON object.
     """
+    for raw in read_files(folder):
+        yield _sample(raw, folder)
+
+
+def read_files(folder: Path) -> Iterator[dict[str, Any]]:
+    """The files of every sample by their suffix, and its key as `__key__`; otherwise as `read_shards`.
+
+    Raises:
+        InputError: there is no shard, or one is damaged.
+    """
     shards = sorted(folder.glob("*.tar"))
     if not shards:
         raise InputError(f"no *.tar shards in {folder}; make some with `mobigen data pack FOLDER --out {folder}`")
     try:
-        for raw in group_by_keys(tar_file_expander(_opened(shards))):
-            yield _sample(raw, folder)
+        yield from group_by_keys(tar_file_expander(_opened(shards)))
     except (tarfile.TarError, EOFError, ValueError) as error:
         reason = error.args[0] if error.args else "it ends too early"
         raise InputError(f"a shard in {folder} is damaged ({reason}); pack or download it again") from error

@@ -3,10 +3,13 @@
 __all__ = ["NETWORKS"]
 
 NETWORKS: dict[str, str] = {  # class, as a config.json names it -> its module
+    "ClickDecoder": "mobigen.models.segmenter",
     "Decoder": "mobigen.models.autoencoder",
     "Denoiser": "mobigen.models.denoiser",
     "DualEncoder": "mobigen.models.dual_encoder",
     "Encoder": "mobigen.models.autoencoder",
+    "ImageEncoder": "mobigen.models.segmenter",
+    "SqueezeSAM": "mobigen.models.squeezesam",
     "TeacherDecoder": "mobigen.models.autoencoder",
     "TextEncoder": "mobigen.models.text_encoder",
 }

@@ -1,6 +1,9 @@
 """Recipes, one file a trained model: data, network, task and run, with its cost and its result."""
 
 from mobigen.recipes import (
+    cutout,
+    cutout_sam,
+    cutout_squeezesam,
     sticker,
     sticker_autoencoder,
     sticker_decoder,
@@ -22,5 +25,9 @@ RECIPES: dict[str, Recipe] = {
         sticker.REGRESSION,
         sticker.MATCHING,
         sticker_dual_encoder.RECIPE,
+        cutout_sam.ENCODER,
+        cutout_sam.DECODER,
+        cutout.RECIPE,
+        cutout_squeezesam.RECIPE,
     )
 }

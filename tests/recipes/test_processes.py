@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import tiny_recipes as tiny
 
-from mobigen.data.synthetic import write_synthetic_shards
 from mobigen.recipes import RECIPES
 
 TESTS = Path(__file__).parents[1]
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo is Unix's"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    write_synthetic_shards(folder / "data" / "stickers", 24, tiny.IMAGE_SIZE)
+    tiny.write_data(folder / "data")
     command = [sys.executable, *LAUNCH, TESTS / "tiny_recipes.py", folder / "data", folder / "out", 6]
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}

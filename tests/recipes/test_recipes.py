@@ -9,7 +9,6 @@ import tiny_recipes as tiny
 import torch
 from tokenizers import Tokenizer
 
-from mobigen.data.synthetic import write_synthetic_shards
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.denoiser import Denoiser
@@ -29,7 +28,7 @@ def small():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    write_synthetic_shards(folder / "stickers", 24, tiny.IMAGE_SIZE)
+    tiny.write_data(folder)
     return folder
 
 
@@ -183,4 +182,5 @@ def test_an_override_that_is_no_setting(data, tmp_path):
 def test_the_table_is_by_name_and_says_what_needs_a_teacher():
     assert all(name == recipe.name for name, recipe in RECIPES.items())
     distilled = {"sticker-text-encoder", "sticker-decoder", "sticker-regression", "sticker"}
+    distilled |= {"cutout-sam-encoder", "cutout-sam-decoder"}
     assert {name for name, recipe in RECIPES.items() if recipe.distils} == distilled
