@@ -1,6 +1,7 @@
 """Every network at tiny size, with weights as training might leave them: none is zero, so that every input matters."""
 
 import torch
+from tiny_upscalers import UPSCALERS
 
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
@@ -19,6 +20,7 @@ SIZES = {
     TeacherDecoder: {**AUTOENCODER, "widths": (12, 10, 8)},
     Decoder: {**AUTOENCODER, "widths": (10, 8, 6), "head_width": 4},
     DualEncoder: {"image_size": 32, "widths": (8, 10), "depth": 1, "dim": 6, "text_dim": 16, "text_tokens": TOKENS},
+    **UPSCALERS,
 }  # fmt: skip
 KINDS = tuple(SIZES)
 
@@ -28,7 +30,8 @@ def tiny(kind, seed=0, **changes):
     network = kind(**{**SIZES[kind], **changes})
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+        fan_in = parameter[0].numel() if parameter.ndim == 4 else 1
+        torch.nn.init.normal_(parameter, std=min(0.2, fan_in**-0.5), generator=generator)
     return network.eval()
 
 

@@ -3,10 +3,17 @@
 __all__ = ["NETWORKS"]
 
 NETWORKS: dict[str, str] = {  # class, as a config.json names it -> its module
+    "ABPN": "mobigen.models.abpn",
+    "AggregationGenerator": "mobigen.models.mfagan",
     "Decoder": "mobigen.models.autoencoder",
     "Denoiser": "mobigen.models.denoiser",
     "DualEncoder": "mobigen.models.dual_encoder",
     "Encoder": "mobigen.models.autoencoder",
+    "PatchDiscriminator": "mobigen.models.mfagan",
+    "PlainUpscaler": "mobigen.models.plain_upscaler",
+    "SESR": "mobigen.models.sesr",
+    "SYENet": "mobigen.models.syenet",
     "TeacherDecoder": "mobigen.models.autoencoder",
     "TextEncoder": "mobigen.models.text_encoder",
+    "XLSR": "mobigen.models.xlsr",
 }
