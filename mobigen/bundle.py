@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobigen.errors import BundleError
-from mobigen.metadata import BundledComponent, Metadata, read_metadata
+from mobigen.metadata import Artefact, BundledComponent, Metadata, read_metadata
 from mobigen.record import REPAIR
 from mobigen.registry import find_model
 from mobigen.signature import Signature
@@ -41,13 +41,18 @@ class Bundle:
         Raises:
             BundleError: the bundle has no such graph, or its contents were changed.
         """
+        artefact = self.artefact(component, backend)
+        return self._unchanged(artefact.file, artefact.sha256)
+
+    def artefact(self, component: str, backend: str) -> Artefact:
+        """What metadata.json says of a component's graph. Raises BundleError if the bundle has no such graph."""
         backends = self._component(component).backends
         if backend not in backends:
             raise BundleError(
                 f"{self.folder} has no {backend} graph of {component}, only {', '.join(backends)}; "
                 f"export it with `mobigen export {self.metadata.name} --to {backend}`"
             )
-        return self._unchanged(backends[backend].file, backends[backend].sha256)
+        return backends[backend]
 
     def files(self) -> dict[str, Path]:
         """The paths of the files beside the graphs, a tokenizer's say, by name; checked like a graph's."""

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 2
+EDGES = ("float32", "uint8")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Artefact:
     bytes: int
     sha256: str
     parity_db: float  # PSNR against the network, the worst of its outputs
+    edges: str = "float32"  # or "uint8": of inputs and outputs, where 0 to 255 stand for the range that they state
 
 
 @dataclass(frozen=True)
@@ -154,12 +156,16 @@ def _read_tensor(record: Record) -> TensorSpec:
 
 
 def _read_artefact(record: Record) -> Artefact:
+    edges = record.values.get("edges", EDGES[0])
+    if edges not in EDGES:
+        raise record.complaint("edges", f"is {edges!r}, accepted: {', '.join(EDGES)}")
     return Artefact(
         file=record.path("file"),
         precision=record.text("precision"),
         bytes=record.count("bytes"),
         sha256=record.text("sha256"),
         parity_db=record.number("parity_db"),
+        edges=edges,
     )
 
 

@@ -42,17 +42,18 @@ TOOLS = FOUNDATION | {"", "registry", "sampling", "media"}  # of the runtime hal
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},
+    "quantization": FOUNDATION | {"nn", "models"},
     "diffusion": TOOLS | {"nn", "models"},
     "data": TOOLS | {"nn", "models"},
-    "train": TOOLS | {"nn", "models", "diffusion", "data"},
-    "distill": TOOLS | {"nn", "models", "diffusion", "data", "train"},
-    "recipes": TOOLS | {"nn", "models", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
-    "export": TOOLS | {"models", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
+    "train": TOOLS | {"nn", "models", "quantization", "diffusion", "data"},
+    "distill": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train"},
+    "recipes": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
+    "export": TOOLS | {"models", "quantization", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}
 ONLY_IN = {  # a package, and the files that may import it
-    "coremltools": {"export/coreml.py", "runtime/coreml.py"},
+    "coremltools": {"export/coreml.py", "export/reference/package.py", "runtime/coreml.py"},
     "litert_torch": {"export/litert.py"},
     "torch": {"runtime/torch.py"},  # of the runtime half
     "safetensors": set(),

@@ -29,7 +29,7 @@ BITS = {"float32": 32, "float16": 16, "palette6": 6, "palette4": 4}  # of a weig
     "--weights", type=FOLDER, multiple=True, metavar="DIR",
     help="The model's weights; weights/MODEL if left out. Given again, it serves for what the first lacks.",
 )  # fmt: skip
-@click.option("--to", "targets", default="litert", show_default=True, help="The runtimes to export for.")
+@click.option("--to", "targets", default="litert,coreml", show_default=True, help="The runtimes to export for.")
 @click.option(
     "--precision", "precisions", multiple=True, metavar="[COMPONENT=]NAME[,...]",
     help="Such as float16, denoiser=float32 or coreml:denoiser=palette6. Several for all components make a "

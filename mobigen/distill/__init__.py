@@ -1,1 +1,1 @@
-"""Tasks with a teacher: sentences, pictures, steps."""
+"""Tasks with a teacher: sentences, pictures, steps, and a network's own output in 8 bits."""

@@ -1,57 +1,104 @@
-"""Backends to export for: how each converts a network, and how the gate runs what came of it."""
+"""Backends to export for: how each converts a component, and how the gate runs what came of it."""
 
 from __future__ import annotations
 
-import tempfile
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from mobigen.errors import ExportError
-from mobigen.export import litert
-from mobigen.export.quantize import PRECISIONS, needs_calibration, quantize
+from mobigen.export import coreml, litert
+from mobigen.export.parity import check_meaning
+from mobigen.export.quantize import BYTES_AT_EDGES, PRECISIONS, needs_calibration, quantize
+from mobigen.export.reference.executor import ReferenceComponent
 from mobigen.export.tasks.trail import Arrays
 from mobigen.models.network import Network
+from mobigen.quantization.ranges import LearnedLayer
 from mobigen.runtime import Component
+from mobigen.runtime.byte_edges import ByteEdges, byte_signature
+from mobigen.runtime.coreml import CoreMLComponent
 from mobigen.runtime.litert import LiteRTComponent
-from mobigen.signature import Signature
 
-__all__ = ["BACKENDS", "THREADS", "Backend", "find_backend", "full_precision", "has_precision"]
+__all__ = ["BACKENDS", "THREADS", "Backend", "Part", "find_backend", "full_precision", "has_precision"]
 
+MEANING_SAMPLES = 2  # float64 is slow, and a formula that is right on one real input is hardly wrong on the next
 THREADS = 2  # for parity and the report's times
-Functions = Mapping[str, Network]  # the name of a size -> the network at it; the first is the component's own
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component that is to be converted.
+
+    Attributes:
+        name: of the component.
+        functions: the name of a size -> the network at it, sharing weights; the first is the component's own.
+        learned: layers with the ranges of quantisation-aware training.
+    """
+
+    name: str
+    functions: Mapping[str, Network]
+    learned: Sequence[LearnedLayer] = ()
+
+    @property
+    def network(self) -> Network:
+        """At the component's own size."""
+        return next(iter(self.functions.values()))
+
+    def function(self, size: str | None) -> str | None:
+        """The name that a graph has for a size, for the component's own if None; None if it has a single one."""
+        return size or next(iter(self.functions)) if len(self.functions) > 1 else None
 
 
 class Backend(ABC):
     """One runtime that graphs are made for."""
 
     name: ClassVar[str]
+    suffix: ClassVar[str]  # of a graph's file
     packages: ClassVar[Sequence[str]]  # that a graph passes through
     precisions: ClassVar[Collection[str]]
     aliases: ClassVar[Mapping[str, str]] = {}  # shorter names of some
     timed: ClassVar[bool] = True  # whether what the gate runs is as fast as on a user's machine
 
-    @abstractmethod
     def file(self, component: str) -> str:
         """The place of a graph in a bundle."""
+        return f"{self.name}/{component}{self.suffix}"
 
-    @abstractmethod
+    def edges(self, precision: str) -> str:
+        """The dtype of a graph's inputs and outputs where the network's are float32."""
+        return "float32"
+
     def wants_calibration(self, precision: str) -> bool:
         """Whether `convert` needs real inputs for it."""
+        return False
 
     @abstractmethod
-    def convert(self, functions: Functions, target: Path, precision: str, calibration: Sequence[Arrays]) -> None:
-        """Write a graph. Raises ExportError, MissingExtraError."""
+    def convert(self, part: Part, target: Path, precision: str, calibration: Sequence[Arrays], scratch: Path) -> None:
+        """Write a graph.
+
+        Args:
+            part: what to convert.
+            target: the file or folder to write.
+            precision: one of `precisions`.
+            calibration: real inputs, if `wants_calibration(precision)`.
+            scratch: a folder that belongs to this part, for what several precisions are made from.
+
+        Raises:
+            ExportError: the network cannot be converted as asked.
+            MissingExtraError: the converter is not installed.
+        """
 
     @abstractmethod
-    def open(self, path: Path, signature: Signature, precision: str, function: str | None) -> Component:
-        """The graph, to be run by the gate."""
+    def open(self, part: Part, path: Path, precision: str, size: str | None = None) -> Component:
+        """A graph at one of its sizes, to be called like the network."""
 
-    def check_meaning(self, network: Network, samples: Sequence[Arrays], folder: Path) -> float | None:
-        """The error of the converted formula in float64; None where there is no executor for that.
+    def check_meaning(self, part: Part, samples: Sequence[Arrays], scratch: Path) -> float | None:
+        """The relative error of the converted formula in float64; None where there is no executor for that.
 
-        `folder` is for scratch files. Raises ExportError, ParityError.
+        Raises:
+            ExportError, ParityError: the network cannot be converted, or means something else afterwards.
         """
         return None
 
@@ -60,35 +107,60 @@ class LiteRTBackend(Backend):
     """One .tflite a component: converted in float32, then brought to its precision."""
 
     name = "litert"
+    suffix = ".tflite"
     packages = ("ai-edge-litert", "ai-edge-quantizer", "litert-torch", "torch")
     precisions = PRECISIONS
     aliases: ClassVar[Mapping[str, str]] = {"int8": "int8-dynamic"}  # it computes in int8, and needs no calibration
 
-    def file(self, component: str) -> str:
-        return f"litert/{component}.tflite"
+    def edges(self, precision: str) -> str:
+        return "uint8" if precision == BYTES_AT_EDGES else "float32"
 
     def wants_calibration(self, precision: str) -> bool:
         return needs_calibration(precision)
 
-    def convert(self, functions: Functions, target: Path, precision: str, calibration: Sequence[Arrays]) -> None:
-        if precision == "float32":
-            litert.convert(_only(functions), target)
-            return
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            wide = Path(scratch, target.name)
-            litert.convert(_only(functions), wide)
-            quantize(wide, target, precision, calibration)
+    def convert(self, part: Part, target: Path, precision: str, calibration: Sequence[Arrays], scratch: Path) -> None:
+        if len(part.functions) > 1 and needs_calibration(precision):
+            raise ExportError(f"{precision} serves one size a graph; leave --sizes out, or choose int8-dynamic")
+        wide = target if precision == "float32" else scratch / "float32.tflite"
+        if not wide.exists():
+            litert.convert(part.functions if len(part.functions) > 1 else part.network, wide)
+        if wide is not target:
+            quantize(wide, target, precision, calibration, part.network.signature(), part.learned)
 
-    def open(self, path: Path, signature: Signature, precision: str, function: str | None) -> Component:
-        return LiteRTComponent(path, signature, THREADS, function)
-
-
-def _only(functions: Functions) -> Network:
-    (network,) = functions.values()
-    return network
+    def open(self, part: Part, path: Path, precision: str, size: str | None = None) -> Component:
+        signature = (part.functions[size] if size else part.network).signature()
+        if self.edges(precision) == "uint8":
+            return ByteEdges(LiteRTComponent(path, byte_signature(signature), THREADS), signature)
+        return LiteRTComponent(path, signature, THREADS, part.function(size))
 
 
-BACKENDS: dict[str, Backend] = {each.name: each for each in (LiteRTBackend(),)}
+class CoreMLBackend(Backend):
+    """One .mlpackage a component; run by the system on macOS, elsewhere by the reference executor."""
+
+    name = "coreml"
+    suffix = ".mlpackage"
+    packages = ("coremltools", "torch")
+    precisions = coreml.PRECISIONS
+    timed = sys.platform == "darwin"
+
+    def convert(self, part: Part, target: Path, precision: str, calibration: Sequence[Arrays], scratch: Path) -> None:
+        coreml.convert(part.functions if len(part.functions) > 1 else part.network, target, precision)
+
+    def open(self, part: Part, path: Path, precision: str, size: str | None = None) -> Component:
+        signature = (part.functions[size] if size else part.network).signature()
+        if sys.platform == "darwin":
+            return CoreMLComponent(path, signature, part.function(size))
+        arithmetic = "float32" if precision == "float32" else "float16"
+        return ReferenceComponent(path, signature, arithmetic, part.function(size))
+
+    def check_meaning(self, part: Part, samples: Sequence[Arrays], scratch: Path) -> float | None:
+        path = scratch / "float32.mlpackage"
+        coreml.convert(part.network, path, "float32")
+        program = ReferenceComponent(path, part.network.signature(), "float64")
+        return check_meaning(part.network, program, samples[:MEANING_SAMPLES])
+
+
+BACKENDS: dict[str, Backend] = {each.name: each for each in (LiteRTBackend(), CoreMLBackend())}
 
 
 def find_backend(name: str) -> Backend:

@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobigen.bundle import METADATA, load_bundle
 from mobigen.errors import ExportError
-from mobigen.export.backends import BACKENDS
-from mobigen.export.graph import Graph, Job, functions_of, make_graph
+from mobigen.export.backends import BACKENDS, Part
+from mobigen.export.graph import Graph, functions_of, make_graph
 from mobigen.export.metadata import describe_bundle
 from mobigen.export.parity import TrailParity, check_results, compare_trails
 from mobigen.export.plans import Plan
+from mobigen.export.replacing import replacing
 from mobigen.export.report import BackendReport, converter_versions, write_report
 from mobigen.export.source import Source
 from mobigen.export.tasks import TASKS, Trail
 from mobigen.export.tasks.trail import Arrays, recorders
 from mobigen.metadata import BundledComponent
-from mobigen.models.network import Network
 
-__all__ = ["REPORT", "Observed", "check_target", "export_model", "observe"]
+__all__ = ["REPORT", "Observed", "check_target", "export_model", "observe", "parts_of"]
 
 REPORT = "report.json"
 Tell = Callable[[str], None]
-Functions = Mapping[str, Mapping[str, Network]]  # component -> name of a size -> network
+Parts = Mapping[str, Part]
 Graphs = Mapping[str, Mapping[str, Graph]]  # backend -> component -> graph
 
 
@@ -76,26 +74,35 @@ def export_model(
     check_target(out, plan, overwrite)
     task = TASKS[source.task]
     task.check(source)
-    functions = {name: functions_of(network, (sizes or {}).get(name, ())) for name, network in source.networks.items()}
+    parts = parts_of(source, sizes or {})
     requests = task.requests(source)
     tell("running the networks on real inputs")
     seen = observe(source, requests.parity)
     fitted = observe(source, requests.calibration if _wants_calibration(plan) else ())
     graphs: dict[str, dict[str, Graph]] = {}
     reports: dict[str, BackendReport] = {}
-    with _replacing(out) as folder:
+    with replacing(out) as folder:
+        folder.mkdir()
         for backend in plan:
-            graphs[backend] = _make_graphs(backend, plan[backend], functions, folder, seen, fitted, tell)
+            graphs[backend] = _make_graphs(backend, plan[backend], parts, folder, seen, fitted, tell)
             tell(f"{backend}: the whole pipeline")
             parity = _judge(backend, source, graphs[backend], seen)
             reports[backend] = BackendReport.of([each.report for each in graphs[backend].values()], parity)
         for path in source.files.values():
             shutil.copyfile(path, folder / path.name)
-        values = describe_bundle(source, _bundled(functions, graphs), converter_versions(plan))
+        values = describe_bundle(source, _bundled(parts, graphs), converter_versions(plan))
         (folder / METADATA).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         write_report(folder / REPORT, source, reports)
         load_bundle(folder)  # an app will read it so
     return out
+
+
+def parts_of(source: Source, sizes: Mapping[str, Sequence[int]]) -> dict[str, Part]:
+    """What is to be converted. Raises ConfigError where a network has one size only."""
+    return {
+        name: Part(name, functions_of(network, sizes.get(name, ())), source.learned.get(name, ()))
+        for name, network in source.networks.items()
+    }
 
 
 def observe(source: Source, requests: Sequence[Any]) -> Observed:
@@ -135,7 +142,7 @@ def _wants_calibration(plan: Plan) -> bool:
 def _make_graphs(
     backend: str,
     precisions: Mapping[str, str],
-    functions: Functions,
+    parts: Parts,
     folder: Path,
     seen: Observed,
     fitted: Observed,
@@ -144,8 +151,8 @@ def _make_graphs(
     graphs = {}
     for component, precision in precisions.items():
         tell(f"{backend}: {component} in {precision}")
-        job = Job(BACKENDS[backend], component, functions[component], precision)
-        graphs[component] = make_graph(job, folder, seen.inputs[component], fitted.inputs[component])
+        inputs = seen.inputs[component], fitted.inputs[component]
+        graphs[component] = make_graph(BACKENDS[backend], parts[component], precision, folder, *inputs)
     return graphs
 
 
@@ -158,30 +165,12 @@ def _judge(backend: str, source: Source, graphs: Mapping[str, Graph], seen: Obse
     return parity
 
 
-def _bundled(functions: Functions, graphs: Graphs) -> dict[str, BundledComponent]:
+def _bundled(parts: Parts, graphs: Graphs) -> dict[str, BundledComponent]:
     return {
         name: BundledComponent(
-            signature=next(iter(sizes.values())).signature(),
+            signature=part.network.signature(),
             backends={backend: each[name].artefact for backend, each in graphs.items()},
-            sizes={size: network.signature() for size, network in sizes.items()} if len(sizes) > 1 else {},
+            sizes={size: each.signature() for size, each in part.functions.items()} if len(part.functions) > 1 else {},
         )
-        for name, sizes in functions.items()
+        for name, part in parts.items()
     }
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `out` when all went well, and vanishes when it did not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        folder, old = Path(scratch, "new"), Path(scratch, "old")
-        folder.mkdir()
-        yield folder
-        try:
-            if out.exists():
-                out.rename(old)
-            folder.rename(out)
-        except BaseException:
-            if old.exists() and not out.exists():
-                old.rename(out)
-            raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from mobigen.bundle import measure
 from mobigen.errors import ExportError
-from mobigen.export.backends import THREADS, Backend
+from mobigen.export.backends import THREADS, Backend, Part
 from mobigen.export.parity import check_parity, compare
 from mobigen.export.report import GraphReport, time_component
 from mobigen.export.tasks.trail import Arrays
@@ -20,32 +21,7 @@ from mobigen.models.network import Network
 from mobigen.runtime import Component
 from mobigen.runtime.torch import TorchComponent
 
-__all__ = ["Graph", "Job", "functions_of", "make_graph"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A graph to make.
-
-    Attributes:
-        functions: the name of a size -> the network at it, sharing weights; the first is the component's own.
-    """
-
-    backend: Backend
-    component: str
-    functions: Mapping[str, Network]
-    precision: str
-
-    @property
-    def network(self) -> Network:
-        """At the component's own size."""
-        return next(iter(self.functions.values()))
-
-    def open(self, path: Path, function: str | None = None) -> Component:
-        """The finished graph at one of its sizes; at the component's own if None."""
-        name = function or next(iter(self.functions))
-        signature = self.functions[name].signature()
-        return self.backend.open(path, signature, self.precision, name if len(self.functions) > 1 else None)
+__all__ = ["Graph", "functions_of", "make_graph"]
 
 
 @dataclass(frozen=True)
@@ -58,18 +34,27 @@ class Graph:
 
 
 def functions_of(network: Network, sizes: Sequence[int]) -> dict[str, Network]:
-    """A network, and the same at other sizes, as `Job.functions`. Raises ConfigError where it has one size only."""
+    """A network, and the same at other sizes, as `Part.functions`. Raises ConfigError where it has one size only."""
     own = network.signature()
     others = {f"size_{size}": network.at_size(size) for size in sizes}
     name = next((name for name, each in others.items() if each.signature() == own), "size_own")
     return {name: network} | {key: each for key, each in others.items() if key != name}
 
 
-def make_graph(job: Job, folder: Path, samples: Sequence[Arrays], calibration: Sequence[Arrays]) -> Graph:
+def make_graph(
+    backend: Backend,
+    part: Part,
+    precision: str,
+    folder: Path,
+    samples: Sequence[Arrays],
+    calibration: Sequence[Arrays],
+) -> Graph:
     """Write a graph below `folder`, and measure it.
 
     Args:
-        job: what to make.
+        backend: what to make it for.
+        part: what to make it of.
+        precision: of the backend's.
         folder: of the bundle.
         samples: real inputs that agreement is measured on.
         calibration: real inputs that ranges are fitted to, where the precision wants some.
@@ -79,37 +64,42 @@ def make_graph(job: Job, folder: Path, samples: Sequence[Arrays], calibration: S
         ParityError: the graph is below its floor, or means something else than the network.
     """
     if not samples:
-        raise ExportError(f"{job.component} has no inputs to be judged on; give some with --inputs")
-    path = folder / job.backend.file(job.component)
+        raise ExportError(f"{part.name} has no inputs to be judged on; give some with --inputs")
+    path = folder / backend.file(part.name)
     path.parent.mkdir(exist_ok=True)
-    meaning = job.backend.check_meaning(job.network, samples, folder)
-    start = time.perf_counter()
-    job.backend.convert(job.functions, path, job.precision, calibration)
-    seconds = time.perf_counter() - start
-    component = job.open(path)
-    decibels = compare(TorchComponent(job.network, component.signature), component, samples)
-    check_parity(job.component, job.precision, decibels)
-    _check_other_sizes(job, path)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        meaning = backend.check_meaning(part, samples, Path(scratch))
+        start = time.perf_counter()
+        backend.convert(part, path, precision, calibration, Path(scratch))
+        seconds = time.perf_counter() - start
+    component = backend.open(part, path, precision)
+    decibels = compare(TorchComponent(part.network, component.signature), component, samples)
+    check_parity(part.name, precision, decibels)
+    _check_other_sizes(backend, part, precision, path)
     size, digest = measure(path)
     report = GraphReport(
-        component=job.component,
-        precision=job.precision,
-        parameters=sum(parameter.numel() for parameter in job.network.parameters()),
+        component=part.name,
+        precision=precision,
+        parameters=sum(parameter.numel() for parameter in part.network.parameters()),
         bytes=size,
         parity_db={name: round(value, 1) for name, value in decibels.items()},
         meaning_error=meaning,
         samples=len(samples),
         export_seconds=round(seconds, 1),
-        timing=time_component(lambda: job.open(path), samples[0], THREADS) if job.backend.timed else None,
+        timing=time_component(lambda: backend.open(part, path, precision), samples[0], THREADS)
+        if backend.timed
+        else None,
     )
-    artefact = Artefact(job.backend.file(job.component), job.precision, size, digest, min(report.parity_db.values()))
+    worst = min(report.parity_db.values())
+    artefact = Artefact(backend.file(part.name), precision, size, digest, worst, backend.edges(precision))
     return Graph(report, artefact, component)
 
 
-def _check_other_sizes(job: Job, path: Path) -> None:
+def _check_other_sizes(backend: Backend, part: Part, precision: str, path: Path) -> None:
     """On their example inputs, since the pipeline runs one size. Raises ParityError."""
-    for name, network in list(job.functions.items())[1:]:
+    for name, network in list(part.functions.items())[1:]:
         drawn = network.example_inputs(torch.Generator().manual_seed(0))
         sample = {key: value.numpy() for key, value in drawn.items()}
-        decibels = compare(TorchComponent(network, network.signature()), job.open(path, name), [sample])
-        check_parity(f"{job.component} at {name}", job.precision, decibels)
+        graph = backend.open(part, path, precision, name)
+        decibels = compare(TorchComponent(network, network.signature()), graph, [sample])
+        check_parity(f"{part.name} at {name}", precision, decibels)

@@ -31,7 +31,13 @@ __all__ = [
 
 Arrays = Mapping[str, np.ndarray]
 
-FLOORS = {"float32": 40.0, "float16": 40.0, "int8": 30.0, "palette": 30.0}  # dB, by what a precision begins with
+FLOORS = {  # dB, by what a precision's name begins with
+    "float32": 40.0,
+    "float16": 40.0,
+    "int8": 30.0,
+    "uint8": 30.0,
+    "palette": 30.0,
+}
 CEILING = 200.0  # dB of outputs that are equal: JSON has no infinity, and float32 ends near 150
 MEANING_TOLERANCE = 1e-6  # of a float32 program run in float64, against the network in float64
 

@@ -15,6 +15,7 @@ Plan = Mapping[str, Mapping[str, str]]  # backend -> component -> precision
 PLANS: dict[str, Plan] = {
     "sticker": {
         "litert": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-dynamic"},
+        "coreml": {"text_encoder": "float16", "denoiser": "float16", "decoder": "float16"},
     },
 }
 UNPLANNED = "float16"  # half the size at hardly any loss, on every backend

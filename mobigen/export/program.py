@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from mobigen.errors import ExportError
+from mobigen.errors import ExportError, MobigenError
+from mobigen.export.decompositions import Table, cure
 from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "first_line", "trace"]
+__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "Decompositions", "by_name", "first_line", "trace"]
 
+Decompositions = Mapping[torch._ops.OperatorBase, Callable[..., Any]]
+NONE: Table = {}
 HIGHEST_RANK = 5  # of any tensor: Core ML has no more, and phones' accelerators often have less
 EXAMPLE_SEED = 0
 
@@ -32,16 +36,19 @@ class NamedOutputs(nn.Module):
         return dict(zip(self.names, results if isinstance(results, tuple) else (results,), strict=True))
 
 
-def trace(network: Network) -> ExportedProgram:
+def trace(network: Network, cures: Table = NONE, decompositions: Decompositions | None = None) -> ExportedProgram:
     """The network as a graph of torch operations, its inputs and outputs named as in its signature.
 
     Args:
         network: in evaluation mode, all its numbers float32.
+        cures: what its converter gets wrong: COREML or LITERT of `mobigen.export.decompositions`.
+        decompositions: what its converter does not know, as for `ExportedProgram.run_decompositions`, which then
+            brings the graph to the inference dialect; None leaves it in that of `torch.export.export`.
 
     Raises:
         ConfigError: its signature names a tensor twice.
-        ExportError: it is in training mode or not float32, does not do what its signature says, or holds a
-            tensor of rank above 5 or of a size known only when the graph runs.
+        ExportError: it is in training mode or not float32, does not do what its signature says, or holds complex
+            numbers, a choice made while the graph runs, or a tensor of rank above 5 or of a size known only then.
     """
     signature = network.signature()
     _check_state(network, signature)
@@ -49,13 +56,41 @@ def trace(network: Network) -> ExportedProgram:
     _check_tensors(signature.component, "input", signature.inputs, inputs)
     try:
         program = torch.export.export(NamedOutputs(network, signature), args=(), kwargs=inputs, strict=False)
+        program = _rewrite(program, cures, decompositions)
+    except MobigenError:
+        raise
     except Exception as error:  # torch.export raises its own errors and plain ones
         what = first_line(error)
         raise ExportError(f"{signature.component} cannot be traced by torch.export: {what}") from error
     for node, tensor in _tensors(program):
-        _check_static(signature.component, node, tensor)
+        _check_possible(signature.component, node, tensor)
     _check_tensors(signature.component, "output", signature.outputs, _outputs(program, signature))
     return program
+
+
+def _rewrite(program: ExportedProgram, cures: Table, decompositions: Decompositions | None) -> ExportedProgram:
+    """Cured after it was decomposed, since torch's decompositions may bring what needs a cure."""
+    if decompositions is None:
+        return cure(program, cures)
+    decomposed = program.run_decompositions(dict(decompositions))
+    cured = cure(decomposed, cures)
+    return cured if cured is decomposed else cured.run_decompositions(dict(decompositions))
+
+
+def by_name(functions: Network | Mapping[str, Network], only: str) -> dict[str, Network]:
+    """The networks that become one file, by name; a single one is named `only`.
+
+    Raises:
+        ExportError: there is none, or they do not share their parameters, so that one file would not be smaller.
+    """
+    if isinstance(functions, Network):
+        return {only: functions}
+    if not functions:
+        raise ExportError("there is no network to convert; give at least one")
+    kinds = {(type(network), frozenset(map(id, network.parameters()))) for network in functions.values()}
+    if len(kinds) > 1:
+        raise ExportError(f"{', '.join(functions)} do not share their parameters; make one of the other by at_size")
+    return dict(functions)
 
 
 def first_line(error: Exception) -> str:
@@ -90,14 +125,17 @@ def _tensors(program: ExportedProgram) -> Iterator[tuple[torch.fx.Node, Tensor]]
                 yield node, value
 
 
-def _check_static(component: str, node: torch.fx.Node, tensor: Tensor) -> None:
+def _check_possible(component: str, node: torch.fx.Node, tensor: Tensor) -> None:
+    """Raises ExportError on what no phone's format has."""
+    where = f"{component}: the result of {node.name}"
+    if isinstance(node.target, torch._ops.HigherOrderOperator):
+        raise ExportError(f"{where} is chosen while the graph runs; unroll the loop, or choose outside of the graph")
+    if tensor.is_complex():
+        raise ExportError(f"{where} is complex; write complex numbers as pairs of real ones")
     if not all(isinstance(size, int) for size in tensor.shape):
-        raise ExportError(f"{component}: the result of {node.name} has a size known only at run time; make it static")
+        raise ExportError(f"{where} has a size known only at run time; make it static")
     if tensor.dim() > HIGHEST_RANK:
-        raise ExportError(
-            f"{component}: the result of {node.name} has {tensor.dim()} axes; "
-            f"fold some, at most {HIGHEST_RANK} are accepted"
-        )
+        raise ExportError(f"{where} has {tensor.dim()} axes; fold some, at most {HIGHEST_RANK} are accepted")
 
 
 def _outputs(program: ExportedProgram, signature: Signature) -> dict[str, Tensor]:

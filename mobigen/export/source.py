@@ -19,6 +19,7 @@ from mobigen.bundle import measure
 from mobigen.errors import BundleError, ExportError, InputError, WeightsError
 from mobigen.export.lora import merge_adapter
 from mobigen.models.network import Network, load_network, network_class
+from mobigen.quantization.ranges import LearnedLayer, learned_layers, read_ranges
 from mobigen.record import REPAIR, Record
 from mobigen.runtime.torch import TorchComponent
 from mobigen.settings import SETTINGS, TOKENIZER, Settings
@@ -45,6 +46,7 @@ class Source:
         files: what the pipeline needs beside the networks, by name.
         licence, credits: of credits.json.
         weights_sha256: over config.json and *.safetensors of the components and adapters.
+        learned: of components that were trained for 8 bits, the layers with their ranges.
         samples: real inputs of components that the user gives; none where a pipeline makes them.
     """
 
@@ -57,6 +59,7 @@ class Source:
     licence: str
     credits: Sequence[Mapping[str, str]]
     weights_sha256: str
+    learned: Mapping[str, Sequence[LearnedLayer]] = field(default_factory=dict)
     samples: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def components(self) -> dict[str, TorchComponent]:
@@ -112,6 +115,7 @@ def read_source(
         licence=licence,
         credits=credits,
         weights_sha256=_hash_weights({each: folders[each] for each in chosen}, adapters or {}),
+        learned={each: learned_layers(networks[each], read_ranges(folders[each])) for each in chosen},
         samples=_read_samples(inputs, networks, task) if inputs else {},
     )
 

@@ -8,9 +8,10 @@ Budget at the default sizes: encoder 5.7 M, teacher decoder 13.0 M, shipped deco
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ __all__ = ["Decoder", "Encoder", "PyramidDecoder", "TeacherDecoder"]
 FOLD = 4  # pixels a side that become channels before the first convolution
 LEVELS = 3  # 64x64, 32x32 and 16x16 maps of a 256x256 picture
 Block = ResidualBlock | PlainResidualBlock
+AnyDecoder = TypeVar("AnyDecoder", bound="PyramidDecoder")
 
 
 def _check_levels(widths: Sequence[int]) -> None:
@@ -104,6 +106,15 @@ class PyramidDecoder(Network):
     def forward(self, latent: Tensor) -> Tensor:
         """`latent` (B, C, h, w), unit variance -> straight RGBA (B, 4, 16 h, 16 w), about [-1, 1]; clamp before use."""
         return self.head(self.features(latent)[-1])
+
+    def at_size(self: AnyDecoder, size: int) -> AnyDecoder:
+        """See `Network.at_size`; latents of `size` / 16. Raises ConfigError unless it is a multiple of 16."""
+        if size < 16 or size % 16:
+            raise ConfigError(f"{self.component} has no size {size}; accepted: multiples of 16")
+        other = copy.copy(self)  # shallow: the modules are the same
+        other.image_size = size
+        other._hub_mixin_config = {**self._hub_mixin_config, "image_size": size}  # type: ignore[dict-item]  # is saved
+        return other
 
     def signature(self) -> Signature:
         size = self.image_size

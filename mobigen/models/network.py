@@ -42,13 +42,13 @@ class Network(nn.Module, PyTorchModelHubMixin):
         """Random inputs that fit `signature()`, in its order."""
         raise NotImplementedError
 
-    def at_size(self, size: int) -> Network:
-        """The same network, sharing these parameters, for another size of picture.
+    def at_size(self: AnyNetwork, size: int) -> AnyNetwork:
+        """The same network, sharing these parameters, for pictures of another `size`, in pixels a side.
 
         Raises:
-            ConfigError: this kind of network has one size only, or not this one.
+            ConfigError: it is made for one size, or cannot do this one.
         """
-        raise ConfigError(f"{self.component} has one size only; leave --sizes out for it")
+        raise ConfigError(f"{self.component} is made for one size; only fully convolutional networks have others")
 
     def save_component(self, folder: Path, name: str | None = None) -> None:
         """Writes `folder`/<component>, or /`name`, with float16 weights, as weights/ holds them; self stays as it is.

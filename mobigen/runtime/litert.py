@@ -11,6 +11,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, MissingExtraError
 from mobigen.record import REPAIR
 from mobigen.runtime import Component, check_inputs
+from mobigen.runtime.byte_edges import ByteEdges, byte_signature
 from mobigen.runtime.quiet import quiet_descriptors
 from mobigen.signature import Signature, TensorSpec
 
@@ -28,7 +29,10 @@ def load(
     bundle: Bundle, name: str, threads: int | None = None, weights: str | PathLike[str] | None = None
 ) -> Component:
     """The LiteRT graph of a bundle's component; `weights` is not used. Raises BundleError."""
-    return LiteRTComponent(bundle.graph(name, "litert"), bundle.signature(name), threads, bundle.function(name))
+    path, signature = bundle.graph(name, "litert"), bundle.signature(name)
+    if bundle.artefact(name, "litert").edges == "uint8":
+        return ByteEdges(LiteRTComponent(path, byte_signature(signature), threads), signature)
+    return LiteRTComponent(path, signature, threads, bundle.function(name))
 
 
 class LiteRTComponent:
