@@ -22,6 +22,7 @@ RUNTIME = {
     "metadata": {"errors", "signature", "record", "settings"},
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
+    "luma": set(),
     "sampling": {"errors"},
     "runtime": {"errors", "signature", "record", "bundle"},
     "pipelines": {
@@ -30,6 +31,7 @@ RUNTIME = {
         "settings",
         "bundle",
         "media",
+        "luma",
         "sampling",
         "runtime",
         "",
@@ -38,7 +40,7 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media"}  # of the runtime half, free for the making half
+TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "luma"}  # of the runtime half, free for the making half
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

@@ -1,7 +1,7 @@
 """Every network at tiny size, with weights as training might leave them: none is zero, so that every input matters."""
 
 import torch
-from tiny_upscalers import UPSCALERS
+from tiny_super_resolution import UPSCALERS
 
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser

@@ -1,4 +1,4 @@
-"""All recipes at tiny size on drawn stickers, and a stand-in for the sentence teacher.
+"""All recipes of the sticker model at tiny size on drawn stickers, and a stand-in for the sentence teacher.
 
 `python tiny_recipes.py DATA OUT STEPS` runs them one after the other; under `accelerate launch`, in all processes.
 """
@@ -26,6 +26,7 @@ from mobigen.train.pictures import AutoencoderTask
 from mobigen.train.task import bare
 
 IMAGE_SIZE = 64
+STICKER = {name: each for name, each in RECIPES.items() if each.model == "sticker"}
 KINDS = {
     "text_encoder": TextEncoder, "encoder": Encoder, "teacher_decoder": TeacherDecoder, "decoder": Decoder,
     "teacher": Denoiser, "denoiser": Denoiser, "dual_encoder": DualEncoder,
@@ -66,7 +67,7 @@ def digest(networks):
 def run_all(data, out, steps):
     """Leaves beside `out` a file weights-<process>.json with a hash of the weights that each recipe ended with."""
     digests = {}
-    for name, each in RECIPES.items():
+    for name, each in STICKER.items():
         place = workspace(data, out)
         task = each.task(place)
         settings = replace(each.settings, **OVERRIDES, max_train_steps=steps)

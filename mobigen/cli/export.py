@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mobigen.cli.group import Command, needs_extra
+from mobigen.cli.table import print_table
 from mobigen.errors import InputError
 from mobigen.registry import MODELS, find_model
 
@@ -174,7 +175,7 @@ def _show_plans(source: Source, plans: Mapping[Path, Plan], as_json: bool) -> No
         for row in rows
     ]  # fmt: skip
     head = ["bundle", "backend", "component", "precision", "M parameters", "MB of weights"]
-    _print_table([head, *cells], names=4)
+    print_table([head, *cells], names=4)
 
 
 def _show_report(report: Mapping[str, Any]) -> None:
@@ -187,13 +188,4 @@ def _show_report(report: Mapping[str, Any]) -> None:
             rows.append([name, graph["component"], graph["precision"], f"{graph['bytes'] / 1e6:.2f}", worst, time])
         worst = f"{min(backend['results_db']):.1f}" if backend["results_db"] else ""
         rows.append([name, "all, as a result", "", f"{backend['bytes'] / 1e6:.2f}", worst, ""])
-    _print_table(rows, names=3)
-
-
-def _print_table(rows: Sequence[Sequence[str]], names: int) -> None:
-    """Columns of names and then numbers, lined up."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = [cell.ljust(width) for cell, width in zip(row[:names], widths[:names], strict=True)]
-        numbers = [cell.rjust(width) for cell, width in zip(row[names:], widths[names:], strict=True)]
-        click.echo("  ".join([*padded, *numbers]).rstrip())
+    print_table(rows, names=3)

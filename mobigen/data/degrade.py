@@ -44,7 +44,7 @@ def _uniform(span: Sequence[float], shape: Sequence[int], generator: torch.Gener
 
 def blur(images: Tensor, spread: Tensor, angle: Tensor) -> Tensor:
     """Each of (B, C, H, W) by a Gaussian of deviations `spread` (B, 2) in pixels, turned by `angle` (B,)."""
-    count, channels, height, width = images.shape
+    count, channels, height, _ = images.shape
     steps = torch.arange(TAPS, device=images.device) - TAPS // 2
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]

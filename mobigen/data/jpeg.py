@@ -32,7 +32,9 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     height, width = images.shape[2:]
     padded = F.pad(images * 255, (0, -width % (2 * BLOCK), 0, -height % (2 * BLOCK)), mode="replicate")
     matrix = torch.tensor(TO_YCC, device=images.device)
-    planes = torch.einsum("kc,bchw->bkhw", matrix, padded) - torch.tensor([128.0, 0, 0], device=images.device)[:, None, None]
+    planes = (
+        torch.einsum("kc,bchw->bkhw", matrix, padded) - torch.tensor([128.0, 0, 0], device=images.device)[:, None, None]
+    )
     luma = _rounded(planes[:, :1], LUMA_TABLE, quality)
     chroma = _rounded(F.avg_pool2d(planes[:, 1:], 2), CHROMA_TABLE, quality)
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear")

@@ -148,8 +148,9 @@ class PhotoCrops:
         device = generator.device
         spot = torch.rand(count, generator=generator, device=device, dtype=torch.float64) * self.ends[-1]
         chosen = self.cells[torch.searchsorted(self.ends, spot, right=True)]  # (count, 3)
-        middle = chosen[:, 1:] + torch.randint(self.CELL, (count, 2), generator=generator, device=device)
-        corner = (middle - size // 2).clamp(min=0).minimum(self.sizes[chosen[:, 0]] - size)
+        whole, first = self.sizes[chosen[:, 0]], chosen[:, 1:]
+        within = torch.rand(count, 2, generator=generator, device=device) * (whole - first).clamp(max=self.CELL)
+        corner = (first + within.long() - size // 2).clamp(min=0).minimum(whole - size)
         ways = draw_indices(8, count, generator)
         plan = torch.cat([chosen[:, :1], corner, ways[:, None]], dim=1).tolist()
         crops = torch.stack([_turned(self.photos[n][y : y + size, x : x + size], way) for n, y, x, way in plan])
@@ -168,7 +169,7 @@ def draw_pairs(crops: PhotoCrops, size: int, scale: int, reduction: Reduction) -
 
 
 def reduce(large: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
-    """(B, C, scale * h, scale * w) in [0, 1] -> (B, C, h, w): bicubic, rounded to 8 bits as a file would be; draws nothing."""
+    """(B, C, scale * h, scale * w) in [0, 1] -> (B, C, h, w): bicubic, in steps of 1/255 as in a file; draws nothing."""
     height, width = large.shape[2] // scale, large.shape[3] // scale
     return (resize(large, height, width).clamp(0, 1) * 255).round() / 255
 

@@ -14,7 +14,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from mobigen.errors import InputError
 
-__all__ = ["Sample", "pack_folder", "read_pictures", "read_shards"]
+__all__ = ["Sample", "pack_folder", "read_files", "read_pictures", "read_shards"]
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
 SAMPLES_A_SHARD = 3000
@@ -34,39 +34,41 @@ def read_shards(folder: Path) -> Iterator[Sample]:
     Raises:
         InputError: there is no shard, one is damaged, or a sample lacks its picture or its JSON object.
     """
-    shards = sorted(folder.glob("*.tar"))
-    if not shards:
-        raise InputError(f"no *.tar shards in {folder}; make some with `mobigen data pack FOLDER --out {folder}`")
-    for raw in _raw_samples(shards, folder):
+    for raw in read_files(folder):
         yield _sample(raw, folder)
 
 
-def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """The name and the encoded bytes of every picture in a folder's shards, or else of every picture file in it.
-
-    What else is known of them, if anything, is passed over.
+def read_files(folder: Path) -> Iterator[dict[str, Any]]:
+    """The files of every sample by their suffix, and its key as `__key__`; otherwise as `read_shards`.
 
     Raises:
-        InputError: there are no pictures, or a shard is damaged.
+        InputError: there is no shard, or one is damaged.
     """
     shards = sorted(folder.glob("*.tar"))
-    files = [path for path in sorted(folder.glob("*")) if path.suffix.lower().lstrip(".") in IMAGE_SUFFIXES]
-    if not shards and not files:
-        accepted = ", ".join(IMAGE_SUFFIXES)
-        raise InputError(f"no pictures in {folder}; it must hold *.tar shards or pictures ({accepted})")
     if not shards:
-        yield from ((path.stem, path.read_bytes()) for path in files)
-    for raw in _raw_samples(shards, folder):
-        yield from ((raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw)
-
-
-def _raw_samples(shards: Iterable[Path], folder: Path) -> Iterator[dict[str, Any]]:
-    """Raises InputError if a shard is damaged."""
+        raise InputError(f"no *.tar shards in {folder}; make some with `mobigen data pack FOLDER --out {folder}`")
     try:
         yield from group_by_keys(tar_file_expander(_opened(shards)))
     except (tarfile.TarError, EOFError, ValueError) as error:
         reason = error.args[0] if error.args else "it ends too early"
         raise InputError(f"a shard in {folder} is damaged ({reason}); pack or download it again") from error
+
+
+def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the encoded bytes of every picture in a folder's shards, or else of every picture file in it.
+
+    Raises:
+        InputError: there are no pictures, or a shard is damaged.
+    """
+    files = [path for path in sorted(folder.glob("*")) if path.suffix.lower().lstrip(".") in IMAGE_SUFFIXES]
+    if any(folder.glob("*.tar")):
+        for raw in read_files(folder):
+            yield from ((raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw)
+    elif files:
+        yield from ((path.stem, path.read_bytes()) for path in files)
+    else:
+        accepted = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"no pictures in {folder}; it must hold *.tar shards or pictures ({accepted})")
 
 
 def _opened(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,8 @@ from mobigen.recipes import (
     sticker_dual_encoder,
     sticker_teacher,
     sticker_text_encoder,
+    upscale,
+    upscale_photo,
 )
 from mobigen.recipes.recipe import Recipe, Workspace
 
@@ -22,5 +24,8 @@ RECIPES: dict[str, Recipe] = {
         sticker.REGRESSION,
         sticker.MATCHING,
         sticker_dual_encoder.RECIPE,
+        *upscale.RECIPES,
+        upscale_photo.PIXELS,
+        upscale_photo.PHOTO,
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,4 @@ def _blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(steps**2) / (2 * SIGMA**2))
     weights /= weights.sum()
-    for axis in (0, 1):
-        values = np.apply_along_axis(np.convolve, axis, values, weights, mode="valid")
-    return values
+    return _inside(cv2.sepFilter2D(values, cv2.CV_64F, weights, weights), WINDOW // 2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_networks import KINDS, examples, results, tiny
-from tiny_upscalers import UPSCALERS
+from tiny_super_resolution import UPSCALERS
 
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models import NETWORKS

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tiny_networks import examples, tiny
-from tiny_upscalers import GENERATORS
+from tiny_super_resolution import GENERATORS
 from torch import nn
 
 from mobigen.errors import ConfigError
