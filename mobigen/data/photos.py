@@ -169,7 +169,7 @@ def draw_pairs(crops: PhotoCrops, size: int, scale: int, reduction: Reduction) -
 
 
 def reduce(large: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
-    """(B, C, scale * h, scale * w) in [0, 1] -> (B, C, h, w): bicubic, in steps of 1/255 as in a file; draws nothing."""
+    """(B, C, scale * h, scale * w) in [0, 1] -> (B, C, h, w): bicubic, in steps of 1/255; it draws nothing."""
     height, width = large.shape[2] // scale, large.shape[3] // scale
     return (resize(large, height, width).clamp(0, 1) * 255).round() / 255
 
