@@ -10,13 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mobigen import __version__
+from mobigen.bench.machine import describe_machine, describe_versions
 from mobigen.errors import MobigenError
-from mobigen.export.report import describe_machine
 
 __all__ = ["in_rounds", "median", "print_table", "run_command", "stay_on_cores", "write_record"]
 
@@ -66,7 +64,7 @@ def write_record(path: Path, threads: int, values: Mapping[str, Any]) -> None:
     record = {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": describe_machine() | {"threads": threads},
-        "versions": {"mobigen": __version__, "python": sys.version.split()[0]} | _versions(),
+        "versions": describe_versions(PACKAGES),
         **values,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +77,3 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         print("  ".join([row[0].ljust(widths[0]), *cells]).rstrip())
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

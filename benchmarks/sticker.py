@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from benchmarks.measure import in_rounds, median, print_table, run_command, stay_on_cores, write_record
 from mobigen import load
+from mobigen.bench.inputs import random_inputs
+from mobigen.bench.timing import time_component
 from mobigen.bundle import Bundle, load_bundle
 from mobigen.errors import MobigenError
-from mobigen.export.report import time_component
 from mobigen.runtime import load_component
-from mobigen.signature import Signature
 
 PARTS = ("shell", "components", "torch", "diffusion")
 PROMPT = "a red apple"
@@ -77,7 +76,7 @@ def measure_components(bundle: Bundle, parts: list[str], threads: int, rounds: i
             timings = [
                 time_component(
                     lambda name=name, backend=backend: load_component(bundle, name, backend, threads),  # type: ignore[misc]
-                    _random_inputs(component.signature),
+                    random_inputs(component.signature),
                     threads,
                 )
                 for _ in range(rounds)
@@ -116,11 +115,6 @@ def _ratios(seconds: dict[str, float]) -> dict[str, float]:
             "diffusion_over_litert": median([picture / seconds["litert"]]),
         }
     return values
-
-
-def _random_inputs(signature: Signature) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    return {spec.name: generator.random(spec.shape).astype(spec.dtype) for spec in signature.inputs}
 
 
 def print_values(values: dict[str, Any]) -> None:

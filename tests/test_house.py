@@ -36,6 +36,7 @@ RUNTIME = {
         "runtime",
         "",
     },  # "" for the version
+    "bench": {"errors", "signature", "bundle", "runtime", "pipelines", ""},
     "": {"errors", "bundle", "pipelines"},  # mobigen/__init__.py
     "__main__": {"cli"},
 }
@@ -50,7 +51,8 @@ MAKING = {
     "train": TOOLS | {"nn", "models", "quantization", "diffusion", "data"},
     "distill": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train"},
     "recipes": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
-    "export": TOOLS | {"models", "quantization", "record", "settings", "metadata", "bundle", "runtime", "pipelines"},
+    "export": TOOLS
+    | {"models", "quantization", "record", "settings", "metadata", "bundle", "runtime", "pipelines", "bench"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}

@@ -7,7 +7,7 @@ below. It raises MobigenError for whatever a person can mend; the group turns th
 import click
 
 from mobigen import __version__
-from mobigen.cli import data, evaluate, export, image, train
+from mobigen.cli import bench, data, doctor, evaluate, export, image, train
 from mobigen.cli.group import Group
 
 __all__ = ["cli"]
@@ -21,6 +21,8 @@ COMMANDS = (
     train.distill,
     evaluate.evaluate,
     export.export,
+    doctor.doctor,
+    bench.bench,
 )
 
 

@@ -15,6 +15,7 @@ from mobigen.errors import InputError
 from mobigen.registry import MODELS, find_model
 
 if TYPE_CHECKING:
+    from mobigen.export.engine import Trials
     from mobigen.export.plans import Choice, Plan
     from mobigen.export.source import Source
 
@@ -49,6 +50,7 @@ BITS = {"float32": 32, "float16": 16, "palette6": 6, "palette4": 4}  # of a weig
     "--lora", "adapters", multiple=True, metavar="COMPONENT=DIR",
     help="An adapter of peft's save_pretrained to merge first, such as denoiser=runs/lora.",
 )  # fmt: skip
+@click.option("--tune", is_flag=True, help="Try every precision, and keep the smallest that is good enough.")
 @click.option("--output-dir", type=FOLDER, metavar="DIR", help="The bundle; export/MODEL if left out.")
 @click.option("--overwrite", is_flag=True, help="Replace a bundle even if it has graphs for more runtimes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -62,6 +64,7 @@ def export(
     sizes: Sequence[str],
     inputs: Path | None,
     adapters: Sequence[str],
+    tune: bool,
     output_dir: Path | None,
     overwrite: bool,
     as_json: bool,
@@ -88,22 +91,45 @@ def export(
             _show_plans(source, plans, as_json)
             return
         click.echo(f"exporting {', '.join(map(str, folders))}; this takes minutes", err=True)
-        reports = [_export_bundle(source, folder, plan, others, overwrite) for folder, plan in plans.items()]
+        trials = None
+        if tune:
+            plans, trials = _tune(source, plans)
+        reports = [_export_bundle(source, folder, plan, others, overwrite, trials) for folder, plan in plans.items()]
     if as_json:
         click.echo(json.dumps(reports if len(reports) > 1 else reports[0], indent=2))
         return
     for folder, report in zip(plans, reports, strict=True):
+        _show_trials(report.get("tuning", {}))
         _show_report(report)
         click.echo(folder)
 
 
+def _tune(source: Source, plans: Mapping[Path, Plan]) -> tuple[dict[Path, Plan], Trials]:
+    """The only plan's backends, with precisions that were measured."""
+    from mobigen.export.tuning import tune_model
+
+    if len(plans) > 1:
+        raise InputError("--tune chooses the precisions; leave --precision out")
+    ((folder, plan),) = plans.items()
+    tuning = tune_model(source, list(plan), tell=lambda line: click.echo(f"{folder}: {line}", err=True))
+    return {folder: tuning.plan}, tuning.trials
+
+
 def _export_bundle(
-    source: Source, folder: Path, plan: Plan, sizes: Mapping[str, Sequence[int]], overwrite: bool
+    source: Source,
+    folder: Path,
+    plan: Plan,
+    sizes: Mapping[str, Sequence[int]],
+    overwrite: bool,
+    trials: Trials | None,
 ) -> dict[str, Any]:
     """Make one bundle, and read its report."""
     from mobigen.export.engine import REPORT, export_model
 
-    export_model(source, folder, plan, sizes, overwrite, tell=lambda line: click.echo(f"{folder}: {line}", err=True))
+    def tell(line: str) -> None:
+        click.echo(f"{folder}: {line}", err=True)
+
+    export_model(source, folder, plan, sizes, overwrite, trials, tell)
     return json.loads((folder / REPORT).read_text(encoding="utf-8"))
 
 
@@ -189,3 +215,19 @@ def _show_report(report: Mapping[str, Any]) -> None:
         worst = f"{min(backend['results_db']):.1f}" if backend["results_db"] else ""
         rows.append([name, "all, as a result", "", f"{backend['bytes'] / 1e6:.2f}", worst, ""])
     print_table(rows, names=3)
+
+
+def _show_trials(tuning: Mapping[str, Any]) -> None:
+    """Every precision that was tried, if any was, and which were kept."""
+    if not tuning:
+        return
+    rows = [["backend", "component", "tried", "kept", "MB", "dB", "of float32's time"]]
+    for name, components in tuning.items():
+        for component, trials in components.items():
+            for trial in trials:
+                size, quality, ratio = (
+                    "" if value is None else f"{value / scale:.2f}"
+                    for value, scale in ((trial["bytes"], 1e6), (trial["decibels"], 1), (trial["ratio"], 1))
+                )
+                rows.append([name, component, trial["name"], "*" if trial["kept"] else "", size, quality, ratio])
+    print_table(rows, names=4)

@@ -7,13 +7,15 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mobigen.errors import MissingExtraError, MobigenError, MobigenWarning
+from mobigen.registry import MODELS
 
-__all__ = ["Command", "Failure", "Group", "fresh_line", "needs_extra"]
+__all__ = ["Command", "Failure", "Group", "fresh_line", "means_folder", "needs_extra", "split_names"]
 
 DEBUG = "mobigen.debug"  # key in click's context
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -70,6 +72,16 @@ class Group(click.Group):
 def fresh_line() -> str:
     """What wipes an unfinished line of progress from a terminal."""
     return "\r\x1b[K" if sys.stderr and sys.stderr.isatty() else ""  # without standard error it is None
+
+
+def means_folder(model: str) -> bool:
+    """Whether what a person gave is a folder rather than the name of a model."""
+    return "/" in model or (model not in MODELS and Path(model).is_dir())
+
+
+def split_names(text: str | None) -> list[str]:
+    """The names in a list with commas."""
+    return [each.strip() for each in (text or "").split(",") if each.strip()]
 
 
 @contextmanager

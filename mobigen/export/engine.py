@@ -25,6 +25,7 @@ from mobigen.export.report import BackendReport, converter_versions, write_repor
 from mobigen.export.source import Source
 from mobigen.export.tasks import TASKS, Trail
 from mobigen.export.tasks.trail import Arrays, recorders
+from mobigen.export.tune import Trial
 from mobigen.metadata import BundledComponent
 
 __all__ = ["REPORT", "Observed", "check_target", "export_model", "observe", "parts_of"]
@@ -32,6 +33,7 @@ __all__ = ["REPORT", "Observed", "check_target", "export_model", "observe", "par
 REPORT = "report.json"
 Tell = Callable[[str], None]
 Parts = Mapping[str, Part]
+Trials = Mapping[str, Mapping[str, Sequence[Trial]]]  # backend -> component -> what was tried
 Graphs = Mapping[str, Mapping[str, Graph]]  # backend -> component -> graph
 
 
@@ -50,6 +52,7 @@ def export_model(
     plan: Plan,
     sizes: Mapping[str, Sequence[int]] | None = None,
     overwrite: bool = False,
+    trials: Trials | None = None,
     tell: Tell = lambda line: None,
 ) -> Path:
     """Make a bundle.
@@ -60,6 +63,7 @@ def export_model(
         plan: backend -> component -> precision, from `make_plan`.
         sizes: component -> sizes that its graph is to serve beside its own, with shared weights.
         overwrite: whether a bundle with graphs for more backends may be replaced.
+        trials: of the tuning that made the plan, for the report.
         tell: called with a line before each part of the work.
 
     Returns:
@@ -92,7 +96,7 @@ def export_model(
             shutil.copyfile(path, folder / path.name)
         values = describe_bundle(source, _bundled(parts, graphs), converter_versions(plan))
         (folder / METADATA).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        write_report(folder / REPORT, source, reports)
+        write_report(folder / REPORT, source, reports, trials)
         load_bundle(folder)  # an app will read it so
     return out
 

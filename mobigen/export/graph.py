@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
+from mobigen.bench.timing import time_component
 from mobigen.bundle import measure
 from mobigen.errors import ExportError
 from mobigen.export.backends import THREADS, Backend, Part
 from mobigen.export.parity import check_parity, compare
-from mobigen.export.report import GraphReport, time_component
+from mobigen.export.report import GraphReport
 from mobigen.export.tasks.trail import Arrays
 from mobigen.metadata import Artefact
 from mobigen.models.network import Network

@@ -14,7 +14,7 @@ from mobigen.export.decompositions import Table, cure
 from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "Decompositions", "by_name", "first_line", "trace"]
+__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "Decompositions", "by_name", "capture", "first_line", "trace"]
 
 Decompositions = Mapping[torch._ops.OperatorBase, Callable[..., Any]]
 NONE: Table = {}
@@ -50,22 +50,33 @@ def trace(network: Network, cures: Table = NONE, decompositions: Decompositions 
         ExportError: it is in training mode or not float32, does not do what its signature says, or holds complex
             numbers, a choice made while the graph runs, or a tensor of rank above 5 or of a size known only then.
     """
+    program, signature = capture(network), network.signature()
+    try:
+        program = _rewrite(program, cures, decompositions)
+    except MobigenError:
+        raise
+    except Exception as error:  # torch.export raises its own errors and plain ones
+        raise _untraceable(signature, error) from error
+    for node, tensor in _tensors(program):
+        _check_possible(signature.component, node, tensor)
+    _check_tensors(signature.component, "output", signature.outputs, _outputs(program, signature))
+    return program
+
+
+def capture(network: Network) -> ExportedProgram:
+    """The graph as it is, whether or not a converter would take it; errors as of `trace`, but those of tensors."""
     signature = network.signature()
     _check_state(network, signature)
     inputs = network.example_inputs(torch.Generator().manual_seed(EXAMPLE_SEED))
     _check_tensors(signature.component, "input", signature.inputs, inputs)
     try:
-        program = torch.export.export(NamedOutputs(network, signature), args=(), kwargs=inputs, strict=False)
-        program = _rewrite(program, cures, decompositions)
-    except MobigenError:
-        raise
-    except Exception as error:  # torch.export raises its own errors and plain ones
-        what = first_line(error)
-        raise ExportError(f"{signature.component} cannot be traced by torch.export: {what}") from error
-    for node, tensor in _tensors(program):
-        _check_possible(signature.component, node, tensor)
-    _check_tensors(signature.component, "output", signature.outputs, _outputs(program, signature))
-    return program
+        return torch.export.export(NamedOutputs(network, signature), args=(), kwargs=inputs, strict=False)
+    except Exception as error:
+        raise _untraceable(signature, error) from error
+
+
+def _untraceable(signature: Signature, error: Exception) -> ExportError:
+    return ExportError(f"{signature.component} cannot be traced by torch.export: {first_line(error)}")
 
 
 def _rewrite(program: ExportedProgram, cures: Table, decompositions: Decompositions | None) -> ExportedProgram:

@@ -25,7 +25,7 @@ from mobigen.runtime.torch import TorchComponent
 from mobigen.settings import SETTINGS, TOKENIZER, Settings
 from mobigen.signature import Signature
 
-__all__ = ["CONFIG", "CREDITS", "PIPELINE", "Source", "gather_weights", "read_source"]
+__all__ = ["CONFIG", "CREDITS", "PIPELINE", "Source", "component_folders", "gather_weights", "read_source"]
 
 CONFIG = "config.json"
 PIPELINE = "pipeline.json"
@@ -118,6 +118,19 @@ def read_source(
         learned={each: learned_layers(networks[each], read_ranges(folders[each])) for each in chosen},
         samples=_read_samples(inputs, networks, task) if inputs else {},
     )
+
+
+def component_folders(weights: Path, components: Sequence[str] = ()) -> dict[str, Path]:
+    """Component -> folder: of those that are named, or else of all that the model needs.
+
+    Raises:
+        WeightsError: there is none, or not the one that was asked for.
+        ExportError: pipeline.json cannot work.
+    """
+    folders = _component_folders(weights)
+    chosen = list(components) or _read_joined(weights, list(folders)).components
+    _check_present(chosen, folders, weights)
+    return {each: folders[each] for each in chosen}
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from mobigen.bench.timing import time_component
 from mobigen.export.litert import convert
-from mobigen.export.report import time_component
 from mobigen.models.network import Network
 from mobigen.runtime.litert import LiteRTComponent
 

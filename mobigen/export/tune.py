@@ -60,6 +60,7 @@ def tune(
     samples: Sequence[Mapping[str, np.ndarray]],
     folder: Path,
     rounds: int = ROUNDS,
+    timed: bool = True,
 ) -> tuple[Trial, ...]:
     """Try candidates, and keep the smallest that reaches its floor; of nearly equal sizes, the fastest.
 
@@ -69,6 +70,7 @@ def tune(
         samples: real inputs by name; all are compared, the first is timed.
         folder: takes the artefacts, each under its name and suffix.
         rounds: of timing.
+        timed: whether the times mean anything; without them sizes decide alone.
 
     Returns:
         A trial for each candidate, in their order. None is kept if none reaches its floor; `choose` then complains.
@@ -86,7 +88,7 @@ def tune(
         else:
             trials[each.name] = replace(trial, bytes=measure(path)[0], decibels=decibels)
             running[each.name] = component
-    seconds = time_in_rounds(running, samples[0], rounds)
+    seconds = time_in_rounds(running, samples[0], rounds) if timed else {}
     first = seconds.get(candidates[0].name)
     for name, value in seconds.items():
         trials[name] = replace(trials[name], milliseconds=1e3 * value, ratio=value / first if first else None)

@@ -1,5 +1,6 @@
 """Backends that run a bundle's components, one file each, all with the same call: NumPy in, NumPy out."""
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from os import PathLike
@@ -11,7 +12,9 @@ from mobigen.bundle import Bundle
 from mobigen.errors import InputError
 from mobigen.signature import Signature
 
-__all__ = ["BACKENDS", "Component", "check_inputs", "load_component"]
+__all__ = ["BACKENDS", "Component", "check_inputs", "default_threads", "load_component"]
+
+MOST_THREADS = 4  # by default: phones have about that many fast cores, and small graphs gain nothing beyond
 
 BACKENDS: dict[str, str] = {  # each module has load(bundle, name, threads, weights) -> Component
     "litert": "mobigen.runtime.litert",
@@ -59,6 +62,12 @@ def load_component(
     if threads is not None and threads < 1:
         raise InputError(f"threads is {threads}; accepted: 1 or more, or none to let the backend choose")
     return import_module(BACKENDS[backend]).load(bundle, name, threads, weights)
+
+
+def default_threads() -> int:
+    """The cores at hand, at most 4."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
 
 
 def check_inputs(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:

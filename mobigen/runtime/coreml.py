@@ -38,5 +38,10 @@ class CoreMLComponent:
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the graph. Raises InputError on arrays that do not fit the signature."""
         check_inputs(self.signature, inputs)
-        results = self._model.predict(inputs)
+        results = self._model.predict({name: _without_bytes(value) for name, value in inputs.items()})
         return {spec.name: np.asarray(results[spec.name], spec.dtype) for spec in self.signature.outputs}
+
+
+def _without_bytes(value: np.ndarray) -> np.ndarray:
+    """Core ML has no uint8 at a graph's edge: such tensors are int32 there."""
+    return value.astype(np.int32) if value.dtype == np.uint8 else value

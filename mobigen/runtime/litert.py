@@ -1,6 +1,5 @@
 """LiteRT: runs .tflite graphs on the CPU through XNNPACK. The default backend."""
 
-import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, MissingExtraError
 from mobigen.record import REPAIR
-from mobigen.runtime import Component, check_inputs
+from mobigen.runtime import Component, check_inputs, default_threads
 from mobigen.runtime.byte_edges import ByteEdges, byte_signature
 from mobigen.runtime.quiet import quiet_descriptors
 from mobigen.signature import Signature, TensorSpec
@@ -21,8 +20,6 @@ except ImportError as error:
     raise MissingExtraError("the litert backend needs: pip install ai-edge-litert") from error
 
 __all__ = ["LiteRTComponent", "load"]
-
-MOST_THREADS = 4  # by default: phones have about that many fast cores, and small graphs gain nothing beyond
 
 
 def load(
@@ -55,7 +52,7 @@ class LiteRTComponent:
         self.signature = signature
         try:
             with quiet_descriptors(2):  # where TFLite and XNNPACK announce themselves
-                self._interpreter = Interpreter(model_path=str(path), num_threads=threads or _default_threads())
+                self._interpreter = Interpreter(model_path=str(path), num_threads=threads or default_threads())
                 self._interpreter.allocate_tensors()
                 self._run = self._interpreter.get_signature_runner(function)
         except (ValueError, RuntimeError) as error:
@@ -68,11 +65,6 @@ class LiteRTComponent:
         check_inputs(self.signature, inputs)
         results = self._run(**inputs)
         return {spec.name: results[spec.name] for spec in self.signature.outputs}
-
-
-def _default_threads() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST_THREADS)
 
 
 def _check_tensors(path: Path, specs: Sequence[TensorSpec], details: dict[str, dict]) -> None:

@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("the torch backend needs torch; run: pip install mobigen[train]") from error
 
-__all__ = ["TorchComponent", "find_weights", "load"]
+__all__ = ["TorchComponent", "find_weights", "load", "model_folders"]
 
 
 def load(
@@ -48,10 +48,7 @@ def find_weights(model: str, component: str, weights: str | PathLike[str] | None
     Raises:
         WeightsError: none of them has a config.json for the component.
     """
-    chosen = os.environ.get("MOBIGEN_WEIGHTS")
-    checkout = Path(__file__).resolve().parents[2] / "weights"
-    usual = [*([Path(chosen)] if chosen else []), checkout]
-    places = [Path(weights)] if weights is not None else [place / model for place in usual]
+    places = [Path(weights)] if weights is not None else model_folders(model)
     for place in places:
         if (place / component / "config.json").is_file():
             return place / component
@@ -59,6 +56,13 @@ def find_weights(model: str, component: str, weights: str | PathLike[str] | None
         f"no weights of {component} in {', '.join(map(str, places))}; work in a checkout of mobigen, "
         "set MOBIGEN_WEIGHTS, or give a folder written by save_pretrained"
     )
+
+
+def model_folders(model: str) -> list[Path]:
+    """Where the weights of a model may be: below $MOBIGEN_WEIGHTS, then in the checkout."""
+    chosen = os.environ.get("MOBIGEN_WEIGHTS")
+    checkout = Path(__file__).resolve().parents[2] / "weights"
+    return [place / model for place in (*([Path(chosen)] if chosen else []), checkout)]
 
 
 class TorchComponent:

@@ -23,7 +23,7 @@ FLOAT32 = ["--precision", "float32", "--to", "litert"]
 def ready(monkeypatch, exported_bundle):
     """Conversion replaced by a copy of the graphs that are there: for tests of what comes around it."""
 
-    def copied(self, functions, target, precision, calibration):
+    def copied(self, part, target, precision, calibration, scratch):
         shutil.copyfile(exported_bundle / "litert" / target.name, target)
 
     monkeypatch.setattr(LiteRTBackend, "convert", copied)

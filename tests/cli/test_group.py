@@ -80,6 +80,7 @@ def run_without(package, *arguments):
         ("torch", ["evaluate", "sticker", "--data", "."], "train"),
         ("webdataset", ["data", "pack", ".", "--out", "out"], "train"),
         ("torch", ["export", "sticker"], "export"),
+        ("torch", ["doctor", "sticker"], "train"),
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(package, arguments, extra):

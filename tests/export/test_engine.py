@@ -27,7 +27,7 @@ COMPONENTS = set(tiny.JOINED["components"])
 def ready(monkeypatch, exported_bundle):
     """Conversion replaced by a copy of the graphs that are there: for tests of what comes around it."""
 
-    def copied(self, functions, target, precision, calibration):
+    def copied(self, part, target, precision, calibration, scratch):
         shutil.copyfile(exported_bundle / "litert" / target.name, target)
 
     monkeypatch.setattr(LiteRTBackend, "convert", copied)
@@ -212,6 +212,6 @@ def test_a_damaged_bundle_may_be_replaced(bundle_folder, tiny_weights, ready, co
 
 
 def test_a_network_of_one_size_has_no_other(tiny_weights, tmp_path):
-    with pytest.raises(ConfigError, match="text_encoder has one size only"):
+    with pytest.raises(ConfigError, match="text_encoder is made for one size"):
         export(tiny_weights, tmp_path / "sticker", sizes={"text_encoder": [3]})
     assert list(tmp_path.iterdir()) == []

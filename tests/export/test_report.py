@@ -6,35 +6,11 @@ import pytest
 
 pytest.importorskip("litert_torch")
 
-from mobigen.export import report
+from mobigen.bench.timing import Timing
 from mobigen.export.backends import BACKENDS
 from mobigen.export.parity import TrailParity
-from mobigen.export.report import BackendReport, GraphReport, Timing, time_component, write_report
+from mobigen.export.report import BackendReport, GraphReport, write_report
 from mobigen.export.source import read_source
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that the test moves."""
-    now = [0.0]
-    monkeypatch.setattr(report.time, "perf_counter", lambda: now[0])
-    return now
-
-
-def test_load_first_run_and_the_rest_are_apart(clock):
-    lengths = iter([0.5, *[0.001, 0.9, 0.003, 0.002, 0.002]])
-
-    def run(**inputs):
-        assert inputs == {"x": 1}
-        clock[0] += next(lengths)
-
-    def load():
-        clock[0] += 2.0
-        return run
-
-    timing = time_component(load, {"x": 1}, threads=3, runs=5)
-    assert timing == Timing(threads=3, load_ms=2000.0, first_run_ms=500.0, median_run_ms=2.0)
-    assert next(lengths, None) is None
 
 
 def test_a_report_adds_up(tiny_weights, tmp_path):

@@ -6,8 +6,8 @@ pytest.importorskip("litert_torch")
 
 from tiny_networks import tiny
 
+from mobigen.bench.timing import Timing
 from mobigen.export import stopwatch
-from mobigen.export.report import Timing
 from mobigen.export.stopwatch import time_network
 from mobigen.models.plain_upscaler import PlainUpscaler
 

@@ -173,9 +173,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def matmul(x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
-    """Matrix product of the last two axes; vectors are not transposed."""
-    left = x.transpose(-1, -2) if transpose_x and x.dim() > 1 else x
-    right = y.transpose(-1, -2) if transpose_y and y.dim() > 1 else y
+    """Matrix product of the last two axes, the others broadcast."""
+    left = x.transpose(-1, -2) if transpose_x else x
+    right = y.transpose(-1, -2) if transpose_y else y
     return left @ right
 
 

@@ -69,10 +69,9 @@ def topk(
     return_indices: bool = True,
     output_indices_dtype: str = "int32",
 ) -> Tensor | tuple[Tensor, ...]:
-    """The first k entries in order (all if k is -1) and their places; they are in order even without `sort`."""
-    count = x.shape[axis] if k == -1 else k
+    """The first k entries in order and their places; they are in order even without `sort`."""
     found = x.sort(dim=axis, descending=not ascending, stable=True)
-    values, indices = (each.narrow(axis, 0, count) for each in found)
+    values, indices = (each.narrow(axis, 0, k) for each in found)
     return (values, indices) if return_indices else values
 
 
