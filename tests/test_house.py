@@ -23,6 +23,7 @@ RUNTIME = {
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
     "letterbox": {"errors"},
+    "luma": set(),
     "sampling": {"errors"},
     "runtime": {"errors", "signature", "record", "bundle"},
     "pipelines": {
@@ -32,6 +33,7 @@ RUNTIME = {
         "bundle",
         "media",
         "letterbox",
+        "luma",
         "sampling",
         "runtime",
         "",
@@ -41,7 +43,7 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox"}  # of the runtime half, free for the making half
+TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma"}  # free for the making half
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

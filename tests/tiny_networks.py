@@ -1,6 +1,7 @@
 """Every network at tiny size, with weights as training might leave them: none is zero, so that every input matters."""
 
 import torch
+from tiny_super_resolution import UPSCALERS
 
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
@@ -27,6 +28,7 @@ SIZES = {
     },
     ClickDecoder: {**SEGMENTER, "points": TOKENS, "widths": (8, 10), "depth": 1, "key_dim": 4},
     SqueezeSAM: {"image_size": 64, "points": TOKENS, "widths": (8, 10, 16), "heads": 2, "depth": 2},
+    **UPSCALERS,
 }  # fmt: skip
 KINDS = tuple(SIZES)
 
@@ -36,7 +38,8 @@ def tiny(kind, seed=0, **changes):
     network = kind(**{**SIZES[kind], **changes})
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+        fan_in = parameter[0].numel() if parameter.ndim == 4 else 1
+        torch.nn.init.normal_(parameter, std=min(0.2, fan_in**-0.5), generator=generator)
     return network.eval()
 
 

@@ -1,4 +1,4 @@
-"""All recipes at tiny size on drawn stickers, and a stand-in for the sentence teacher.
+"""The recipes of the sticker and cutout models at tiny size on drawn data, and a stand-in for the sentence teacher.
 
 `python tiny_recipes.py DATA OUT STEPS` runs them one after the other; under `accelerate launch`, in all processes.
 """
@@ -31,6 +31,7 @@ from mobigen.train.segment import SegmentTask
 from mobigen.train.task import bare
 
 IMAGE_SIZE = 64
+TOGETHER = {name: each for name, each in RECIPES.items() if each.model in ("sticker", "cutout")}
 KINDS = {
     "text_encoder": TextEncoder, "encoder": Encoder, "teacher_decoder": TeacherDecoder, "decoder": Decoder,
     "teacher": Denoiser, "denoiser": Denoiser, "dual_encoder": DualEncoder,
@@ -83,7 +84,7 @@ def digest(networks):
 def run_all(data, out, steps):
     """Leaves beside `out` a file weights-<process>.json with a hash of the weights that each recipe ended with."""
     digests = {}
-    for name, each in RECIPES.items():
+    for name, each in TOGETHER.items():
         place = workspace(data, out)
         task = each.task(place)
         settings = replace(each.settings, **OVERRIDES, max_train_steps=steps)

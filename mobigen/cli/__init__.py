@@ -7,7 +7,7 @@ below. It raises MobigenError for whatever a person can mend; the group turns th
 import click
 
 from mobigen import __version__
-from mobigen.cli import bench, cutout, data, doctor, export, image, train
+from mobigen.cli import bench, cutout, data, doctor, evaluate, export, image, train
 from mobigen.cli.group import Group
 
 __all__ = ["cli"]
@@ -20,7 +20,7 @@ COMMANDS = (
     data.data,
     train.train,
     train.distill,
-    train.evaluate,
+    evaluate.evaluate,
     export.export,
     doctor.doctor,
     bench.bench,

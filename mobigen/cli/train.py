@@ -1,11 +1,9 @@
-"""The researcher's commands: train and distil by a recipe, and evaluate what came of it."""
+"""The researcher's commands: train and distil by a recipe."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +11,12 @@ import click
 
 from mobigen.cli.group import Command, needs_extra
 from mobigen.errors import InputError, MissingExtraError
-from mobigen.registry import find_model
 
 if TYPE_CHECKING:
     from mobigen.recipes import Recipe
 
-__all__ = ["distill", "evaluate", "train"]
+__all__ = ["DATA", "FOLDER", "check_folder", "distill", "train"]
 
-EVALUATIONS = {  # model -> the module with its evaluate_MODEL
-    "sticker": "mobigen.train.evaluate",
-    "cutout": "mobigen.train.evaluate_cutout",
-}
 FOLDER = click.Path(path_type=Path)
 DATA = click.option(
     "--data", required=True, type=FOLDER, envvar="MOBIGEN_DATA", show_envvar=True, metavar="DIR",
@@ -104,12 +97,13 @@ def _run(command: Any, name: str, data: Path, out: Path, init: Path | None, give
     recipes = command.recipes()
     if name not in recipes:
         raise InputError(f"`mobigen {command.name}` has no recipe {name!r}; its recipes: {', '.join(recipes)}")
-    _check_folder(data, "--data")
+    check_folder(data, "--data")
     if init is not None:
-        _check_folder(init, "--init")
+        check_folder(init, "--init")
     from mobigen.recipes import Workspace
 
-    progress = recipes[name].run(Workspace(data, out, init), **_overrides(given))
+    workspace = Workspace(data, out, init, recipes[name].model)
+    progress = recipes[name].run(workspace, **_overrides(given))
     if os.environ.get("RANK", "0") == "0":  # under `accelerate launch` one process speaks for all
         click.echo(f"{name}: {progress.step} steps, {progress.seconds / 60:.1f} minutes", err=True)
         click.echo(out / recipes[name].makes)
@@ -130,42 +124,7 @@ def _describe(recipe: Recipe) -> str:
     return text.partition("\n")[0]
 
 
-def _check_folder(folder: Path, option: str) -> None:
+def check_folder(folder: Path, option: str) -> None:
+    """Raises InputError that names the option."""
     if not folder.is_dir():
         raise InputError(f"{option} {folder} is not a folder; give one that exists")
-
-
-@click.command(cls=Command)
-@click.argument("model")
-@DATA
-@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/MODEL if left out.")
-@click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores and pictures; out/evaluate/MODEL if left out.")
-@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by.")
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
-def evaluate(model: str, data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
-    """Score a model and print the scores.
-
-    For sticker: a judge of pictures and words, trained on real stickers only and checked on real ones that it did
-    not see, reads what the model draws. For cutout: clicks are simulated on photos that are held out.
-    """
-    name = model if model in EVALUATIONS else find_model(model).name
-    _check_folder(data, "--data")
-    with needs_extra("train", "evaluating"):
-        module = import_module(EVALUATIONS[name])
-    scores = getattr(module, f"evaluate_{name}")(
-        data=data,
-        weights=weights or Path("weights", name),
-        out=out or Path("out", "evaluate", name),
-        report=lambda line: click.echo(line, err=True),
-        samples=samples,
-    )
-    click.echo(json.dumps(scores, indent=2) if as_json else "\n".join(_lines(scores)))
-
-
-def _lines(scores: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """A line a number; `above` are the keys on the way to it."""
-    for key, value in scores.items():
-        if isinstance(value, Mapping):
-            yield from _lines(value, f"{above}{key} ")
-        else:
-            yield f"{above}{key}: {value}"

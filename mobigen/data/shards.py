@@ -14,7 +14,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from mobigen.errors import InputError
 
-__all__ = ["Sample", "pack_folder", "read_files", "read_shards"]
+__all__ = ["Sample", "pack_folder", "read_files", "read_pictures", "read_shards"]
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
 SAMPLES_A_SHARD = 3000
@@ -52,6 +52,23 @@ def read_files(folder: Path) -> Iterator[dict[str, Any]]:
     except (tarfile.TarError, EOFError, ValueError) as error:
         reason = error.args[0] if error.args else "it ends too early"
         raise InputError(f"a shard in {folder} is damaged ({reason}); pack or download it again") from error
+
+
+def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the encoded bytes of every picture in a folder's shards, or else of every picture file in it.
+
+    Raises:
+        InputError: there are no pictures, or a shard is damaged.
+    """
+    files = [path for path in sorted(folder.glob("*")) if path.suffix.lower().lstrip(".") in IMAGE_SUFFIXES]
+    if any(folder.glob("*.tar")):
+        for raw in read_files(folder):
+            yield from ((raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw)
+    elif files:
+        yield from ((path.stem, path.read_bytes()) for path in files)
+    else:
+        accepted = ", ".join(IMAGE_SUFFIXES)
+        raise InputError(f"no pictures in {folder}; it must hold *.tar shards or pictures ({accepted})")
 
 
 def _opened(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:

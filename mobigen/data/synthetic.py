@@ -1,4 +1,4 @@
-"""Drawn stickers and label maps for tests and first tries: coloured shapes, packed like the real ones."""
+"""Drawn stickers, label maps and photos for tests and first tries, packed like the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from PIL import Image
 from mobigen.data.recolour import COLOURS
 from mobigen.data.stickers import STYLES
 
-__all__ = ["draw_figure", "draw_shape", "write_synthetic_masks", "write_synthetic_shards"]
+__all__ = [
+    "draw_figure",
+    "draw_photo",
+    "draw_shape",
+    "write_synthetic_masks",
+    "write_synthetic_photos",
+    "write_synthetic_shards",
+]
 
 SHAPES = {"circle": 64, "triangle": 3, "square": 4, "pentagon": 5, "hexagon": 6}
 
@@ -83,3 +90,28 @@ def write_synthetic_masks(folder: Path, count: int, size: int = 96, seed: int = 
             record = json.dumps({"parts": parts}).encode()
             key = f"{'salient' if index % 2 else 'people'}-{index:04d}"
             writer.write({"__key__": key, "jpg": jpeg.tobytes(), "png": png.tobytes(), "json": record})
+
+
+def draw_photo(width: int, height: int, source: np.random.Generator) -> np.ndarray:
+    """Something with flat, smooth, sharp and fine parts, as photos have: (height, width, 3) uint8, RGB."""
+    rows, columns = np.mgrid[:height, :width]
+    slope = rows[..., None] * source.uniform(-0.5, 0.5, 3) + columns[..., None] * source.uniform(-0.5, 0.5, 3)
+    photo = np.clip(source.uniform(60, 190, 3) + slope, 0, 255).astype(np.uint8)
+    for _ in range(12):
+        colour = tuple(map(int, source.integers(0, 256, 3)))
+        centre = tuple(map(int, source.integers(0, (width, height))))
+        cv2.circle(photo, centre, int(source.integers(3, max(height // 4, 4))), colour, -1, cv2.LINE_AA)
+    stripes = 127 + 60 * np.sin(columns * source.uniform(0.3, 1.2) + rows * source.uniform(0.3, 1.2))
+    photo[: height // 3, : width // 3] = stripes[: height // 3, : width // 3, None]
+    return photo
+
+
+def write_synthetic_photos(folder: Path, count: int, width: int = 96, height: int = 80, seed: int = 0) -> None:
+    """Writes `count` drawn photos as PNG into one shard in `folder`, without any record beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = np.random.default_rng(seed)
+    with wds.TarWriter(str(folder / "photos-00.tar")) as writer:
+        for index in range(count):
+            picture = io.BytesIO()
+            Image.fromarray(draw_photo(width, height, source)).save(picture, "PNG")
+            writer.write({"__key__": f"{index:05d}", "png": picture.getvalue()})

@@ -10,6 +10,8 @@ from mobigen.recipes import (
     sticker_dual_encoder,
     sticker_teacher,
     sticker_text_encoder,
+    upscale,
+    upscale_photo,
 )
 from mobigen.recipes.recipe import Recipe, Workspace
 
@@ -29,5 +31,8 @@ RECIPES: dict[str, Recipe] = {
         cutout_sam.DECODER,
         cutout.RECIPE,
         cutout_squeezesam.RECIPE,
+        *upscale.RECIPES,
+        upscale_photo.PIXELS,
+        upscale_photo.PHOTO,
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mobigen.data.latents import LatentSet, encode_captions, encode_pictures
 from mobigen.data.masks import MaskSet, load_masks
+from mobigen.data.photos import PhotoCrops, load_photos
 from mobigen.data.stickers import StickerSet, load_stickers
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models.autoencoder import Encoder
@@ -95,15 +96,31 @@ class Workspace:
         with self.processes.main_process_first():
             return load_masks(folder if folder.is_dir() else self.data, self.cache, size=self.photo_size)
 
-    def new(self, kind: type[AnyNetwork], component: str | None = None, stand_in: str | None = None) -> AnyNetwork:
+    @cached_property
+    def photos(self) -> PhotoCrops:
+        """The photos for super-resolution, decoded by the main process, or earlier."""
+        folder = self.data / "photos-hr-train"
+        with self.processes.main_process_first():
+            photos = load_photos(folder if folder.is_dir() else self.data, self.cache)
+        return PhotoCrops(photos, self.device)
+
+    def new(
+        self,
+        kind: type[AnyNetwork],
+        component: str | None = None,
+        stand_in: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> AnyNetwork:
         """A network to train: with random weights, or those that `init` holds under its name or its stand-in's.
+
+        `config` are the keyword arguments of a new one, where they are not the defaults.
 
         Raises:
             WeightsError: `init` was given and holds neither.
         """
         names = [component or kind.component, *([stand_in] if stand_in else [])]
         if self.init is None:
-            return kind(**self.sizes.get(names[0], {}))
+            return kind(**{**(config or {}), **self.sizes.get(names[0], {})})
         for name in names:
             if (self.init / name).is_dir():
                 return kind.from_pretrained(self.init / name)
@@ -166,6 +183,7 @@ class Recipe:
     task: Callable[[Workspace], Task]
     settings: RunSettings
     distils: bool = False
+    model: str = "sticker"  # whose it is, a folder of weights/
 
     def run(self, workspace: Workspace, **overrides: Any) -> Progress:
         """Trains, or goes on training, in `workspace`.out.

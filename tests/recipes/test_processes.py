@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import tiny_recipes as tiny
 
-from mobigen.recipes import RECIPES
-
 TESTS = Path(__file__).parents[1]
 LAUNCH = [
     "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--num_machines", 1,
@@ -35,13 +33,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_both_processes_end_with_the_same_weights(folder, name):
     first, second = (json.loads((folder / f"weights-{rank}.json").read_text()) for rank in (0, 1))
     assert first[name] == second[name]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_one_process_writes_the_log(folder, name):
     assert [json.loads(line)["step"] for line in (folder / "out" / name / "log.jsonl").read_text().splitlines()] == [6]
 
@@ -50,4 +48,4 @@ def test_one_process_writes_the_results_and_speaks(folder):
     for component, kind in tiny.KINDS.items():
         kind.from_pretrained(folder / "out" / component)
     assert not list((folder / "out").rglob("*.partial"))
-    assert (folder / "chatter").read_text().count("100%  step 6 ") == len(RECIPES)
+    assert (folder / "chatter").read_text().count("100%  step 6 ") == len(tiny.TOGETHER)

@@ -36,7 +36,7 @@ def data(tmp_path_factory):
 def made(data, tmp_path_factory):
     """What all recipes leave, in the order of the table. Not to be changed: `place` is a copy for that."""
     out = tmp_path_factory.mktemp("run")
-    for name in RECIPES:
+    for name in tiny.TOGETHER:
         assert tiny.run(name, data, out, max_train_steps=STEPS).step == STEPS
     return out
 
@@ -60,7 +60,7 @@ def forget(place, name, *caches):
 # --- each recipe --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_a_recipe_makes_what_it_says(made, name):
     component = RECIPES[name].makes
     network = tiny.KINDS[component].from_pretrained(made / component)
@@ -71,12 +71,12 @@ def test_a_recipe_makes_what_it_says(made, name):
 
 def test_nothing_else_is_left(made):
     folders = {path.name for path in made.iterdir()}
-    assert folders == {*RECIPES, *tiny.KINDS, "cache", "tokenizer.json"}
+    assert folders == {*tiny.TOGETHER, *tiny.KINDS, "cache", "tokenizer.json"}
     assert not list(made.rglob("*.partial"))
     assert not list(made.rglob("README.md"))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_the_same_command_makes_the_same_weights(place, data, name, capsys):
     """With the caches that an earlier run left, the seed also gives the same beginning."""
     component = RECIPES[name].makes

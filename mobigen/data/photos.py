@@ -1,0 +1,180 @@
+"""Photos of any size as tensors: decoded once into a cache, then random crops of them, turned and mirrored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mobigen.data.draw import draw_indices
+from mobigen.data.resize import resize
+from mobigen.data.shards import read_pictures
+from mobigen.errors import InputError
+
+__all__ = ["PairSource", "Pairs", "PhotoCrops", "PhotoSet", "draw_pairs", "load_photos", "read_photos", "reduce"]
+
+CHUNK = 16  # photos decoded at once
+MARGIN = 4  # small pixels around a crop, more than the cubic reads: so no border in a batch is made up
+
+
+class Pairs(NamedTuple):
+    """A batch of RGB in [0, 1]: `small` (B, 3, h, w), in steps of 1/255, and `large` (B, 3, scale * h, scale * w)."""
+
+    small: Tensor
+    large: Tensor
+
+
+Reduction = Callable[[Tensor, int, torch.Generator], Tensor]  # large, scale, source of randomness -> small
+PairSource = Callable[[int, torch.Generator], Pairs]  # count, source of randomness -> batch
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos end to end: `pixels` (N, 3) of uint8 RGB, and the (height, width) of each in order."""
+
+    pixels: Tensor
+    sizes: Sequence[tuple[int, int]]
+
+
+def read_photos(folder: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The name and the pixels (H, W, 3), RGB, of every picture in a folder's shards, or else in the folder itself.
+
+    Raises:
+        InputError: there is none, or one cannot be decoded to 8-bit colour.
+    """
+    for name, encoded in read_pictures(folder):
+        yield name, _decode(name, encoded)
+
+
+def _decode(name: str, encoded: bytes) -> NDArray[np.uint8]:
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise InputError(f"picture {name} cannot be decoded; take it out or save it again as PNG or JPEG")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def load_photos(folder: Path, cache: Path) -> PhotoSet:
+    """Reads a folder as `read_photos`, or `cache` if an earlier run has decoded the same.
+
+    Args:
+        folder: holds `*.tar` shards with pictures, or pictures.
+        cache: takes `photos.rgb`, memory-mapped, so that a large set need not fit in memory, and `photos.json`.
+
+    Raises:
+        InputError: as `read_photos`.
+    """
+    listing, files = cache / "photos.json", _fingerprint(folder)
+    if not listing.is_file() or json.loads(listing.read_text())["files"] != files:
+        _fill(folder, cache, files)
+    sizes = [(height, width) for height, width in json.loads(listing.read_text())["sizes"]]
+    count = sum(height * width for height, width in sizes)
+    pixels = np.memmap(cache / "photos.rgb", np.uint8, mode="c", shape=(count, 3))
+    return PhotoSet(torch.from_numpy(pixels), sizes)
+
+
+def _fingerprint(folder: Path) -> list[list[Any]]:
+    """Changes when a file is written."""
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.iterdir())]
+
+
+def _fill(folder: Path, cache: Path, files: list[list[Any]]) -> None:
+    """Decodes on threads, in order; the listing, which vouches for the pixels, goes first and comes last."""
+    cache.mkdir(parents=True, exist_ok=True)
+    listing, sizes = cache / "photos.json", []
+    listing.unlink(missing_ok=True)
+    encoded = read_pictures(folder)
+    with (cache / "photos.rgb").open("wb") as pixels, ThreadPoolExecutor() as pool:
+        while chunk := list(islice(encoded, CHUNK)):
+            for photo in pool.map(lambda each: _decode(*each), chunk):
+                pixels.write(photo.tobytes())
+                sizes.append(photo.shape[:2])
+    partial = listing.with_suffix(".partial")
+    partial.write_text(json.dumps({"files": files, "sizes": sizes}))
+    partial.replace(listing)
+
+
+class PhotoCrops:
+    """Random squares of a set's photos on the training device, more of them where there is more to see.
+
+    Skies and blurred grounds teach a network little, and are most of many photos: where a square lies is drawn by the
+    detail of CELL x CELL pixels. Photos that take less than half of the device's memory live there.
+    """
+
+    CELL = 64
+    FLAT = 0.01  # the detail of a cell without any; the mean step between neighbours, 1 from black to white
+
+    def __init__(self, photos: PhotoSet, device: torch.device):
+        pixels = photos.pixels
+        if device.type == "cuda" and pixels.nbytes < torch.cuda.get_device_properties(device).total_memory / 2:
+            pixels = pixels.to(device)
+        areas = [height * width for height, width in photos.sizes]
+        parts = zip(pixels.split(areas), photos.sizes, strict=True)
+        self.photos = [part.unflatten(0, size) for part, size in parts]  # (H, W, 3) each
+        self.sizes = torch.tensor(photos.sizes, device=device)
+        found = [self._cells(index, photo) for index, photo in enumerate(self.photos)]
+        self.cells = torch.cat([places for places, _ in found]).to(device)  # (M, 3): photo, top, left
+        self.ends = torch.cat([detail for _, detail in found]).double().cumsum(0).to(device)
+
+    def _cells(self, index: int, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """The cells of a photo, (M, 3) of its number, top and left, and the detail of each (M,)."""
+        green = photo[..., 1].to(torch.float32) / 255
+        steps = (green[1:, 1:] - green[:-1, 1:]).abs() + (green[1:, 1:] - green[1:, :-1]).abs()
+        detail = F.avg_pool2d(steps[None, None], self.CELL, ceil_mode=True)[0, 0] + self.FLAT
+        places = (torch.ones_like(detail).nonzero() * self.CELL).cpu()
+        return torch.cat([torch.full((len(places), 1), index), places], dim=1), detail.flatten().cpu()
+
+    def draw(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """`count` squares of `size` pixels a side: (count, 3, size, size) in [0, 1].
+
+        Each is seen in one of the eight ways that a square can be turned and mirrored.
+
+        Raises:
+            InputError: a photo is smaller than that.
+        """
+        smallest = int(self.sizes.min())
+        if smallest < size:
+            raise InputError(f"a photo is only {smallest} pixels wide or high; these crops need {size}")
+        device = generator.device
+        spot = torch.rand(count, generator=generator, device=device, dtype=torch.float64) * self.ends[-1]
+        chosen = self.cells[torch.searchsorted(self.ends, spot, right=True)]  # (count, 3)
+        whole, first = self.sizes[chosen[:, 0]], chosen[:, 1:]
+        within = torch.rand(count, 2, generator=generator, device=device) * (whole - first).clamp(max=self.CELL)
+        corner = (first + within.long() - size // 2).clamp(min=0).minimum(whole - size)
+        ways = draw_indices(8, count, generator)
+        plan = torch.cat([chosen[:, :1], corner, ways[:, None]], dim=1).tolist()
+        crops = torch.stack([_turned(self.photos[n][y : y + size, x : x + size], way) for n, y, x, way in plan])
+        return crops.to(device).permute(0, 3, 1, 2).float() / 255
+
+
+def draw_pairs(crops: PhotoCrops, size: int, scale: int, reduction: Reduction) -> PairSource:
+    """Pairs whose small pictures have `size` pixels a side, made by `reduction` from crops somewhat larger."""
+
+    def draw(count: int, generator: torch.Generator) -> Pairs:
+        large = crops.draw(count, (size + 2 * MARGIN) * scale, generator)
+        cut, edge = slice(MARGIN, -MARGIN), slice(MARGIN * scale, -MARGIN * scale)
+        return Pairs(reduction(large, scale, generator)[..., cut, cut], large[..., edge, edge])
+
+    return draw
+
+
+def reduce(large: Tensor, scale: int, generator: torch.Generator | None = None) -> Tensor:
+    """(B, C, scale * h, scale * w) in [0, 1] -> (B, C, h, w): bicubic, in steps of 1/255; it draws nothing."""
+    height, width = large.shape[2] // scale, large.shape[3] // scale
+    return (resize(large, height, width).clamp(0, 1) * 255).round() / 255
+
+
+def _turned(square: Tensor, way: int) -> Tensor:
+    """One of the eight symmetries of (S, S, 3)."""
+    square = square.transpose(0, 1) if way & 4 else square
+    return square.flip([axis for axis in (0, 1) if way & 1 << axis])

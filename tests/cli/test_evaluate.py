@@ -1,0 +1,127 @@
+"""What the evaluate commands ask of the evaluations, which have tests of their own, and how they show it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from command_line import assert_one_line_and_code_2, run
+from tiny_networks import tiny
+
+from mobigen.data.synthetic import write_synthetic_photos
+from mobigen.models.plain_upscaler import PlainUpscaler
+from mobigen.models.sesr import SESR
+
+
+@pytest.fixture(autouse=True)
+def no_data_by_default(monkeypatch):
+    monkeypatch.delenv("MOBIGEN_DATA", raising=False)
+
+
+# --- stickers -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    calls = []
+
+    def evaluate_sticker(**options):
+        calls.append(options)
+        options["report"]("half of it")
+        return {"samples": options["samples"], "students": {"4": {"share": 0.5}}}
+
+    monkeypatch.setattr("mobigen.train.evaluate.evaluate_sticker", evaluate_sticker)
+    return calls
+
+
+def test_scores_are_a_line_each(tmp_path, asked):
+    result = run("evaluate", "sticker", "--data", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "samples: 400\nstudents 4 share: 0.5\n"
+    assert result.stderr == "half of it\n"
+    assert (asked[0]["weights"], asked[0]["out"]) == (Path("weights/sticker"), Path("out/evaluate/sticker"))
+
+
+def test_scores_as_json_and_all_options(tmp_path, asked):
+    options = ["--weights", tmp_path / "run", "--out", tmp_path / "scores", "--samples", 8, "--json"]
+    result = run("evaluate", "sticker", "--data", tmp_path, *options)
+    assert json.loads(result.stdout)["samples"] == 8
+    assert (asked[0]["weights"], asked[0]["out"]) == (tmp_path / "run", tmp_path / "scores")
+
+
+def test_data_that_is_no_folder(asked):
+    assert_one_line_and_code_2(run("evaluate", "sticker", "--data", "nowhere"), "is not a folder")
+    assert not asked
+
+
+def test_other_kinds_are_not_known():
+    result = run("evaluate", "soup", "--data", ".")
+    assert result.exit_code == 2
+    assert "No such command 'soup'" in result.output
+
+
+# --- upscalers ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("place")
+    for name, width in (("sr-test-set5", 32), ("mine", 28)):
+        write_synthetic_photos(folder / "data" / name, 1, width=width, height=24)
+    tiny(PlainUpscaler, scale=2).save_component(folder / "weights" / "ours-x2")
+    tiny(SESR, scale=3).save_component(folder / "weights" / "sesr-x3")
+    return folder
+
+
+def evaluate_upscale(place, out, *options):
+    weights = ["--weights", place / "weights", "--out", out]
+    return run("evaluate", "upscale", "--data", place / "data", *weights, *options)
+
+
+def test_a_table_with_bicubic_and_published_figures(place, tmp_path):
+    result = evaluate_upscale(place, tmp_path, "--no-times")
+    assert result.exit_code == 0, result.output
+    head, *lines = result.stdout.splitlines()
+    assert " ".join(head.split()) == "network scale sr-test-set5 dB sr-test-set5 SSIM parameters G MACs ms"
+    assert [line.split()[:2] for line in lines[:2]] == [["bicubic", "x2"], ["ours-x2", "x2"]]
+    (published,) = (line for line in lines if line.startswith("SESR-M5 (arXiv 2103.09404)"))
+    assert published.split()[-2:] == ["37.39", "13,520"]
+    assert [line.split()[0] for line in lines[-3:]] == ["bicubic", "sesr-x3", "ABPN"]
+    assert (tmp_path / "scores.json").is_file()
+    assert "ours-x2: sr-test-set5" in result.stderr
+
+
+def test_sets_of_ones_own_have_no_published_figures(place, tmp_path):
+    result = evaluate_upscale(place, tmp_path, "--no-times", "--set", "mine")
+    assert "mine SSIM" in result.stdout
+    assert "arXiv" not in result.stdout
+
+
+def test_rows_as_json(place, tmp_path):
+    rows = json.loads(evaluate_upscale(place, tmp_path, "--no-times", "--json").stdout)
+    assert [row["name"] for row in rows] == ["bicubic", "ours-x2", "bicubic", "sesr-x3"]
+    assert rows[1]["scores"]["sr-test-set5"][0] > 5
+    assert rows[1]["macs"] > 0
+    assert rows[1]["milliseconds"] is None
+
+
+def test_networks_are_timed_on_two_threads(place, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("mobigen.export.stopwatch.time_network", lambda *given: calls.append(given) or 7.25)
+    result = evaluate_upscale(place, tmp_path)
+    assert [line.split()[-1] for line in result.stdout.splitlines() if "ours-x2" in line] == ["7.2"]
+    assert [threads for _, threads in calls] == [2, 2]
+
+
+@pytest.mark.parametrize("option", ["--data", "--weights"])
+def test_folders_that_are_not_there(place, option):
+    options = {"--data": place / "data", "--weights": place / "weights", option: "nowhere"}
+    words = [word for pair in options.items() for word in pair]
+    assert_one_line_and_code_2(run("evaluate", "upscale", *words), f"{option} nowhere is not a folder")
+
+
+def test_a_data_folder_without_pictures(place, tmp_path):
+    options = ["--weights", place / "weights", "--no-times"]
+    assert_one_line_and_code_2(run("evaluate", "upscale", "--data", tmp_path, *options), "no test set in")

@@ -1,0 +1,71 @@
+"""The recipes of super-resolution at tiny size, on drawn photos."""
+
+import json
+
+import pytest
+import torch
+from tiny_super_resolution import UPSCALERS
+
+from mobigen.data.synthetic import write_synthetic_photos
+from mobigen.models.mfagan import AggregationGenerator, PatchDiscriminator
+from mobigen.models.network import load_network
+from mobigen.recipes import RECIPES, Workspace
+from mobigen.recipes.upscale import PLANS
+
+PHOTO = ("upscale-x4-photo-pixels", "upscale-x4-photo")
+OVERRIDES = {"minutes": None, "train_batch_size": 2, "mixed_precision": "no", "max_train_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic_photos(folder / "photos-hr-train", 2, width=80, height=72)
+    return folder
+
+
+def run(name, data, out, kind, **overrides):
+    config = dict(UPSCALERS[kind])
+    sizes = {"upscaler": config, "discriminator": UPSCALERS[PatchDiscriminator]}
+    workspace = Workspace(data, out, sizes=sizes, counts={"crop": 8}, model=RECIPES[name].model)
+    return RECIPES[name].run(workspace, **{**OVERRIDES, **overrides})
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_recipe_makes_the_upscaler_it_is_named_after(name, data, tmp_path):
+    plan = PLANS[name]
+    assert run(name, data, tmp_path, plan.kind).step == 2
+    made = load_network(tmp_path / "upscaler")
+    assert type(made) is plan.kind
+    assert f"-x{made.scale}" in name
+    assert all(torch.isfinite(parameter).all() for parameter in made.parameters())
+    assert json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[-1])["step"] == 2
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_its_network_can_be_made_at_its_own_size(name):
+    with torch.device("meta"):
+        network = PLANS[name].kind(**PLANS[name].config)
+    assert network.config.items() >= PLANS[name].config.items()
+
+
+def test_the_photo_upscaler_takes_two_recipes(data, tmp_path):
+    for name in PHOTO:
+        run(name, data, tmp_path, AggregationGenerator)
+    assert isinstance(load_network(tmp_path / "upscaler"), AggregationGenerator)
+    assert isinstance(load_network(tmp_path / "discriminator"), PatchDiscriminator)
+
+
+def test_the_same_seed_makes_the_same_weights(data, tmp_path):
+    made = []
+    for folder in ("one", "two"):
+        run("upscale-x2", data, tmp_path / folder, PLANS["upscale-x2"].kind)
+        made.append(load_network(tmp_path / folder / "upscaler"))
+    for mine, theirs in zip(*(network.parameters() for network in made), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_every_recipe_is_of_the_model_it_is_named_after():
+    names = [name for name in RECIPES if name.startswith(("upscale", "sesr", "xlsr", "abpn", "syenet"))]
+    assert set(names) == {*PLANS, *PHOTO}
+    assert all(RECIPES[name].model == name.removesuffix("-pixels") for name in names)
+    assert all(RECIPES[name].makes == "upscaler" for name in names)
