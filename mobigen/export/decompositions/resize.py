@@ -29,7 +29,8 @@ Resize = Callable[..., Tensor]
 
 
 def linear_rows(old: int, new: int, align_corners: bool, factor: float | None = None) -> np.ndarray:
-    """(new, old): every new sample between two old ones."""
+    """(new, old): every new sample between two old ones; torch leaves an axis alone whose size stays."""
+    factor = None if old == new else factor
     source = np.maximum(_sources(old, new, align_corners, factor), 0)
     below = np.minimum(np.floor(source).astype(int), old - 1)
     rows = np.zeros((new, old))
@@ -127,9 +128,16 @@ def _multiply(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
 
 def by_index(x: Tensor, sizes: Sizes, factors: Factors = None) -> Tensor:
     """The resizing of maps (B, C, ...) by taking the nearest samples axis by axis."""
-    for axis, (old, new, factor) in enumerate(_new_sizes(x, sizes, factors), start=2):
-        x = _take(x, axis, nearest_index(old, new, factor))
+    for axis, index in enumerate(_indices(x, sizes, factors), start=2):
+        x = _take(x, axis, index)
     return x
+
+
+def _indices(x: Tensor, sizes: Sizes, factors: Factors) -> list[list[int]]:
+    """Of every axis after the channels; for maps, torch forgets a factor if the size stays or doubles all the same."""
+    exact = (1, 2) if x.dim() == 4 else ()
+    axes = _new_sizes(x, sizes, factors)
+    return [nearest_index(old, new, None if new / old in exact else factor) for old, new, factor in axes]
 
 
 def _take(x: Tensor, axis: int, index: list[int]) -> Tensor:
@@ -160,8 +168,8 @@ def is_uneven(x: Tensor, sizes: Sizes, factors: Factors = None) -> bool:
     LiteRT then takes the sample in the middle. Core ML is told a factor, 1e-4 larger than the sizes have it unless the
     caller gave one; its definition leaves open whether that or the sizes decide, which can be a whole sample.
     """
-    axes = _new_sizes(x, sizes, factors)
-    return not all(is_repetition(nearest_index(old, new, factor), old) for old, new, factor in axes)
+    axes = zip(_indices(x, sizes, factors), x.shape[2:], strict=True)
+    return not all(is_repetition(index, old) for index, old in axes)
 
 
 def is_off_scale(x: Tensor, sizes: Sizes, align_corners: bool, factors: Factors = None) -> bool:
