@@ -243,3 +243,15 @@ def test_scores_as_json_and_all_options(place, asked, tmp_path):
 def test_nothing_to_evaluate(place, asked, model, data, complaint):
     assert_one_line_and_code_2(run("evaluate", model, "--data", place / data), complaint)
     assert not asked
+
+
+def test_every_model_has_an_evaluation_of_its_own(place, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "mobigen.train.evaluate_cutout.evaluate_cutout",
+        lambda **options: calls.append(options) or {"single": {"centre": {"1": 0.9}}},
+    )
+    result = run("evaluate", "cutout", "--data", place / "data")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "single centre 1: 0.9\n"
+    assert (calls[0]["weights"], calls[0]["out"]) == (Path("weights/cutout"), Path("out/evaluate/cutout"))
