@@ -36,6 +36,12 @@ class Value:
     shape: tuple[int, ...]  # UNKNOWN for a size that is known only when the program runs
     data: np.ndarray | str | None = None
 
+    def value(self) -> np.ndarray | str:
+        """The constant's value. Raises ValueError if there is none."""
+        if self.data is None:
+            raise ValueError(f"{self.name} is a {self.dtype} without a value")
+        return self.data
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:
@@ -49,6 +55,13 @@ class Operation:
     inputs: Mapping[str, tuple[str | Value, ...]]
     outputs: tuple[Value, ...]
     attributes: Mapping[str, Value] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({', '.join(each.name for each in self.outputs)})"
+
+    def parameters(self) -> dict[str, tuple[str | Value, ...]]:
+        """What it is given, by parameter, from its inputs and its attributes."""
+        return {**self.inputs, **{name: (value,) for name, value in self.attributes.items() if name != "name"}}
 
 
 @dataclass(frozen=True, eq=False)
