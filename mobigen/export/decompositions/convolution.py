@@ -121,6 +121,21 @@ def fold(x: Tensor, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes,
     return y.reshape(*x.shape[:-2], -1, *size)
 
 
+def has_no_stride(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> bool:
+    """Core ML's converter wants a stride, where torch takes the kernel's size."""
+    return not stride
+
+
+def max_pool(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> Tensor:
+    """With its stride written out."""
+    return aten.max_pool2d.default(x, kernel, kernel, *others)
+
+
+def average_pool(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> Tensor:
+    """With its stride written out."""
+    return aten.avg_pool2d.default(x, kernel, kernel, *others)
+
+
 BOTH: Table = {aten.col2im.default: Cure(fold)}
 COREML: Table = {
     aten.conv_transpose1d.default: Cure(transposed, is_open),
