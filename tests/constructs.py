@@ -79,7 +79,6 @@ CONSTRUCTS = {
     "triu of -inf": call(aten.triu.default, WRONG, RIGHT, masked(lambda mask: mask.triu(1))),
     "tril of -inf": call(aten.tril.default, WRONG, RIGHT, masked(lambda mask: mask.tril(-1))),
     "max pool": call(aten.max_pool2d.default, REFUSED, RIGHT, lambda x: F.max_pool2d(x, 2)),
-    "average pool": call(aten.avg_pool2d.default, REFUSED, RIGHT, lambda x: F.avg_pool2d(x, 3)),
     "lerp": call(aten.lerp.Scalar, REFUSED, RIGHT, lambda x: torch.lerp(x, x.square(), 0.3)),
     "group norm": Construct(nn.Sequential(Call(volume), nn.GroupNorm(2, 4)), aten.group_norm.default, REFUSED, RIGHT),
     "circular": call(aten.pad.default, REFUSED, RIGHT, lambda x: F.pad(x, (2, 1, 0, 3), mode="circular")),

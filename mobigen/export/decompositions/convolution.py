@@ -1,4 +1,4 @@
-"""Convolutions that LiteRT's converter cannot translate, made of those that it can."""
+"""Convolutions and pools that a converter cannot translate, made of those that it can."""
 
 from __future__ import annotations
 
@@ -131,13 +131,9 @@ def max_pool(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> Tens
     return aten.max_pool2d.default(x, kernel, kernel, *others)
 
 
-def average_pool(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> Tensor:
-    """With its stride written out."""
-    return aten.avg_pool2d.default(x, kernel, kernel, *others)
-
-
 BOTH: Table = {aten.col2im.default: Cure(fold)}
 COREML: Table = {
+    aten.max_pool2d.default: Cure(max_pool, has_no_stride),
     aten.conv_transpose1d.default: Cure(transposed, is_open),
     aten.conv_transpose2d.input: Cure(transposed, is_open),
 }
