@@ -181,15 +181,16 @@ class _Reader:
         return Function(inputs, tuple(known[each] for each in block.outputs), tuple(steps))
 
     def _operation(self, message: Any, known: Mapping[str, Value]) -> Operation:
+        """An operation, its parameters in the order of their names: the message has them in none."""
         outputs = tuple(self._typed(each.name, each.type) for each in message.outputs)
         for value in outputs:
             if value.name in known:
                 raise self._damaged(f"{value.name} is made twice")
         inputs = {
             parameter: tuple(self._binding(message.type, parameter, each, known) for each in argument.arguments)
-            for parameter, argument in message.inputs.items()
+            for parameter, argument in sorted(message.inputs.items())
         }
-        attributes = {name: self._constant(name, value) for name, value in message.attributes.items()}
+        attributes = {name: self._constant(name, value) for name, value in sorted(message.attributes.items())}
         return Operation(message.type, inputs, outputs, attributes)
 
     def _binding(self, kind: str, parameter: str, message: Any, known: Mapping[str, Value]) -> str | Value:
