@@ -174,7 +174,9 @@ def _compress(model: Any, precision: str) -> Any:
 
     if precision == "int8":
         linear = cto.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=WEIGHT_THRESHOLD)
-        return cto.linear_quantize_weights(model, cto.OptimizationConfig(op_type_configs=dict.fromkeys(WEIGHTS, linear)))
+        return cto.linear_quantize_weights(
+            model, cto.OptimizationConfig(op_type_configs=dict.fromkeys(WEIGHTS, linear))
+        )
     if precision.startswith("palette"):
         bits = int(precision.removeprefix("palette"))
         palette = cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=WEIGHT_THRESHOLD)
