@@ -186,7 +186,7 @@ class SqueezeSAM(Network):
             (places * (labels == label).to(places.dtype)[:, :, None]).sum(1)[:, :, None]
             for label in (BOX_START, BOX_END)
         )
-        within = ((self.centres > start) & (self.centres < end)).to(places.dtype)  # (B, 2, S): columns and rows
+        within = ((self.centres >= start) & (self.centres < end)).to(places.dtype)  # (B, 2, S): columns and rows
         boxed = (labels == BOX_START).to(places.dtype).sum(1)[:, None, None].clamp(max=1.0)
         box = boxed * torch.matmul(within[:, 1:].transpose(1, 2), within[:, :1]) + 1 - boxed
         return torch.stack([box, self._disks(places, labels)], 1)
