@@ -16,8 +16,7 @@ from mobigen.errors import (
 
 if TYPE_CHECKING:
     from os import PathLike
-
-    from mobigen.pipelines import TextToImagePipeline
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -41,8 +40,8 @@ def load(
     backend: str = "litert",
     threads: int | None = None,
     weights: "str | PathLike[str] | None" = None,
-) -> "TextToImagePipeline":
-    """The pipeline of a model, ready to be called.
+) -> "Any":
+    """The pipeline of a model, ready to be called: a class of `mobigen.pipelines`, by the model's task.
 
     Args:
         model: a name from `mobigen models`, such as "sticker", or a bundle's folder (with a slash in it).

@@ -6,16 +6,17 @@ The only file that opens media files.
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from mobigen.errors import InputError
 
-__all__ = ["SUFFIXES", "contact_sheet", "read_parameters", "save_image", "write_file"]
+__all__ = ["SUFFIXES", "contact_sheet", "open_photo", "read_parameters", "save_image", "write_file"]
 
 SUFFIXES = (".png", ".webp")
 PNG_KEY = "mobigen"  # the text chunk with the parameters as JSON; WebP has them in Exif's ImageDescription
@@ -84,6 +85,32 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, str | int | float
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is not a picture that can be read: {error}") from error
     return _parse(text, path)
+
+
+def open_photo(path: str | os.PathLike[str]) -> Image.Image:
+    """A photo as RGB, upright as its Exif data say; grey becomes RGB, and what is transparent lies on white.
+
+    Raises:
+        InputError: the file is missing, not a picture, damaged, or too large to be held.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a panorama is no attack; twice that is
+            with Image.open(path) as image:
+                return _as_rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is not a picture that can be read: {error}") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 or 32 bits of grey
+        image = image.point(lambda value: value / 257).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
 
 
 def _parse(text: object, path: str | os.PathLike[str]) -> dict[str, str | int | float]:

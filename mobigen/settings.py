@@ -6,7 +6,15 @@ from itertools import pairwise
 
 from mobigen.record import Record
 
-__all__ = ["SETTINGS", "TOKENIZER", "NetworksSettings", "SamplerPlan", "Settings", "TextToImageSettings"]
+__all__ = [
+    "SETTINGS",
+    "TOKENIZER",
+    "CutoutSettings",
+    "NetworksSettings",
+    "SamplerPlan",
+    "Settings",
+    "TextToImageSettings",
+]
 
 TOKENIZER = "tokenizer"  # the name of a text model's tokenizer among the files of its bundle
 
@@ -33,15 +41,30 @@ class TextToImageSettings:
 
 
 @dataclass(frozen=True)
+class CutoutSettings:
+    """What a cutout pipeline has to know."""
+
+    image_size: int  # pixels a side of the encoder's square; masks have half as many
+    max_points: int  # clicks, points of strokes and corners of a box
+
+
+@dataclass(frozen=True)
 class NetworksSettings:
     """Of bare networks, which no pipeline joins: nothing."""
 
 
-Settings = TextToImageSettings | NetworksSettings
+Settings = TextToImageSettings | CutoutSettings | NetworksSettings
 
 
 def _read_networks(pipeline: Record, files: Collection[str]) -> NetworksSettings:
     return NetworksSettings()
+
+
+def _read_cutout(pipeline: Record, files: Collection[str]) -> CutoutSettings:
+    settings = CutoutSettings(image_size=pipeline.count("image_size"), max_points=pipeline.count("max_points"))
+    if settings.image_size % 2:
+        raise pipeline.complaint("image_size", f"is {settings.image_size}, an even number is expected")
+    return settings
 
 
 def _read_text_to_image(pipeline: Record, files: Collection[str]) -> TextToImageSettings:
@@ -104,5 +127,6 @@ SAMPLER_KINDS: dict[str, Callable[[int, tuple[float, ...]], bool]] = {
 }
 SETTINGS: dict[str, Callable[[Record, Collection[str]], Settings]] = {  # task -> (pipeline, names of files) -> settings
     "text-to-image": _read_text_to_image,
+    "cutout": _read_cutout,
     "networks": _read_networks,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle as tiny
+import tiny_cutout
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch loads: tiny networks only wait for a second thread
@@ -45,3 +46,17 @@ def pipeline(exported_bundle):
     from mobigen import load
 
     return load(exported_bundle, threads=1)
+
+
+@pytest.fixture(scope="session")
+def cutout_weights(tmp_path_factory):
+    """A weights folder of a model named cutout, as training leaves it."""
+    pytest.importorskip("torch")
+    return tiny_cutout.write_weights(tmp_path_factory.mktemp("cutout-weights"))
+
+
+@pytest.fixture(scope="session")
+def cutout_bundle(cutout_weights, tmp_path_factory):
+    """The tiny cutout model's bundle, <folder>/cutout. Not to be changed."""
+    pytest.importorskip("litert_torch")
+    return tiny_cutout.write_bundle(tmp_path_factory.mktemp("export") / "cutout", cutout_weights)

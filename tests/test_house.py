@@ -22,6 +22,7 @@ RUNTIME = {
     "metadata": {"errors", "signature", "record", "settings"},
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
+    "letterbox": {"errors"},
     "luma": set(),
     "sampling": {"errors"},
     "runtime": {"errors", "signature", "record", "bundle"},
@@ -31,6 +32,7 @@ RUNTIME = {
         "settings",
         "bundle",
         "media",
+        "letterbox",
         "luma",
         "sampling",
         "runtime",
@@ -41,7 +43,7 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "luma"}  # of the runtime half, free for the making half
+TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma"}  # of the runtime half, free for making
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

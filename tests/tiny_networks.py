@@ -6,9 +6,12 @@ from tiny_super_resolution import UPSCALERS
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
+from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.models.squeezesam import SqueezeSAM
 from mobigen.models.text_encoder import TextEncoder
 
 TOKENS = 8
+SEGMENTER = {"image_size": 64, "dims": (8, 6, 4)}
 AUTOENCODER = {"image_size": 64, "latent_channels": 4, "depth": 1}
 SIZES = {
     TextEncoder: {"vocabulary": 50, "tokens": TOKENS, "embedding_dim": 8, "dim": 16, "depth": 2, "heads": 2},
@@ -20,6 +23,11 @@ SIZES = {
     TeacherDecoder: {**AUTOENCODER, "widths": (12, 10, 8)},
     Decoder: {**AUTOENCODER, "widths": (10, 8, 6), "head_width": 4},
     DualEncoder: {"image_size": 32, "widths": (8, 10), "depth": 1, "dim": 6, "text_dim": 16, "text_tokens": TOKENS},
+    ImageEncoder: {
+        **SEGMENTER, "stem": 4, "widths": (4, 4, 6, 6, 8, 8, 8), "depths": (1, 1, 1, 1, 1, 1, 1), "expansion": 2,
+    },
+    ClickDecoder: {**SEGMENTER, "points": TOKENS, "widths": (8, 10), "depth": 1, "key_dim": 4},
+    SqueezeSAM: {"image_size": 64, "points": TOKENS, "widths": (8, 10, 16), "heads": 2, "depth": 2},
     **UPSCALERS,
 }  # fmt: skip
 KINDS = tuple(SIZES)

@@ -14,31 +14,47 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_networks import SIZES
+from tiny_sam import tiny_sam
 
 import mobigen.recipes.sticker_text_encoder as text_encoder_recipe
+from mobigen.data.synthetic import write_synthetic_masks, write_synthetic_shards
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
+from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.models.squeezesam import SqueezeSAM
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.recipes import RECIPES, Workspace, recipe
 from mobigen.train.loop import train
 from mobigen.train.pictures import AutoencoderTask
+from mobigen.train.segment import SegmentTask
 from mobigen.train.task import bare
 
 IMAGE_SIZE = 64
-STICKER = {name: each for name, each in RECIPES.items() if each.model == "sticker"}
+TOGETHER = {name: each for name, each in RECIPES.items() if each.makes != "upscaler"}  # these share a folder
 KINDS = {
     "text_encoder": TextEncoder, "encoder": Encoder, "teacher_decoder": TeacherDecoder, "decoder": Decoder,
     "teacher": Denoiser, "denoiser": Denoiser, "dual_encoder": DualEncoder,
+    "sam_encoder": ImageEncoder, "sam_decoder": ClickDecoder,
+    "image_encoder": ImageEncoder, "click_decoder": ClickDecoder, "squeezesam": SqueezeSAM,
 }  # fmt: skip
 NETWORK_SIZES = {name: dict(SIZES[kind]) for name, kind in KINDS.items()}
 NETWORK_SIZES["text_encoder"]["vocabulary"] = 2000
+for name in ("click_decoder", "sam_decoder", "squeezesam"):
+    NETWORK_SIZES[name]["points"] = 16  # room for a stroke and its corrections
 OVERRIDES = {"minutes": None, "train_batch_size": 4, "mixed_precision": "no"}
 
 
 def workspace(data, out):
     counts = {"trajectories": 8, "words": 400}
-    return Workspace(Path(data), Path(out), sizes=NETWORK_SIZES, counts=counts, image_size=IMAGE_SIZE)
+    return Workspace(Path(data), Path(out), sizes=NETWORK_SIZES, counts=counts, image_size=IMAGE_SIZE, photo_size=64)
+
+
+def write_data(folder):
+    """Drawn stickers, drawn figures with label maps, and a teacher with random weights."""
+    write_synthetic_shards(folder / "stickers", 24, IMAGE_SIZE)
+    write_synthetic_masks(folder / "masks", 10)
+    tiny_sam().save_pretrained(folder / "sam")
 
 
 def run(name, data, out, **overrides):
@@ -55,6 +71,7 @@ def make_small(patch):
     """Through pytest's `monkeypatch`: no sentence model, few pictures for statistics, no weights of the checkout."""
     patch.setattr(text_encoder_recipe, "teacher_embeddings", embed_letters)
     patch.setattr(AutoencoderTask, "MEASURED", (2, 8))
+    patch.setattr(SegmentTask, "CLICKS", 2)
     patch.setattr(recipe, "WEIGHTS", Path("nowhere"))
 
 
@@ -67,7 +84,7 @@ def digest(networks):
 def run_all(data, out, steps):
     """Leaves beside `out` a file weights-<process>.json with a hash of the weights that each recipe ended with."""
     digests = {}
-    for name, each in STICKER.items():
+    for name, each in TOGETHER.items():
         place = workspace(data, out)
         task = each.task(place)
         settings = replace(each.settings, **OVERRIDES, max_train_steps=steps)

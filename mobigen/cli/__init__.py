@@ -7,7 +7,7 @@ below. It raises MobigenError for whatever a person can mend; the group turns th
 import click
 
 from mobigen import __version__
-from mobigen.cli import bench, data, doctor, evaluate, export, image, train
+from mobigen.cli import bench, cutout, data, doctor, evaluate, export, image, train
 from mobigen.cli.group import Group
 
 __all__ = ["cli"]
@@ -16,6 +16,7 @@ COMMANDS = (
     image.image,
     image.info,
     image.models,
+    cutout.cutout,
     data.data,
     train.train,
     train.distill,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,32 +22,54 @@ __all__ = ["evaluate"]
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 THREADS = 2  # of the timed graphs
+JUDGED = (  # what is asked of every evaluation that judges a number of pictures
+    DATA,
+    click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/MODEL if left out."),
+    click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores, pictures; out/evaluate/MODEL if left out."),
+    click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by."),
+    AS_JSON,
+)
 
 
 @click.group(cls=Group)
 def evaluate() -> None:
-    """Score models and print the scores."""
+    """Score a model and print the scores."""
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(JUDGED):
+        command = option(command)
+    return command
 
 
 @evaluate.command()
-@DATA
-@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/sticker if left out.")
-@click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores and pictures; out/evaluate/sticker if left out.")
-@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by.")
-@AS_JSON
-def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
+@_with_options
+def sticker(**given: Any) -> None:
     """Score the sticker model.
 
     A judge of pictures and words, trained on real stickers only and checked on real ones that it did not see, reads
     what the model draws.
     """
+    _judge("sticker", "mobigen.train.evaluate", **given)
+
+
+@evaluate.command()
+@_with_options
+def cutout(**given: Any) -> None:
+    """Score the cutout model: clicks are simulated on photos that are held out."""
+    _judge("cutout", "mobigen.train.evaluate_cutout", **given)
+
+
+def _judge(
+    name: str, module: str, data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool
+) -> None:
     check_folder(data, "--data")
     with needs_extra("train", "evaluating"):
-        from mobigen.train.evaluate import evaluate_sticker
-    scores = evaluate_sticker(
+        score = getattr(import_module(module), f"evaluate_{name}")
+    scores = score(
         data=data,
-        weights=weights or Path("weights", "sticker"),
-        out=out or Path("out", "evaluate", "sticker"),
+        weights=weights or Path("weights", name),
+        out=out or Path("out", "evaluate", name),
         report=lambda line: click.echo(line, err=True),
         samples=samples,
     )
@@ -83,8 +107,6 @@ def upscale(
         sets=sets or SETS,
     )
     if as_json:
-        from dataclasses import asdict
-
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         print_table(list(_table(rows, PUBLISHED)), names=2)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen.cli.group import Command, needs_extra
+from mobigen.cli.group import Command, means_folder, needs_extra, split_names
 from mobigen.cli.table import print_table
 from mobigen.errors import InputError
-from mobigen.registry import MODELS, find_model
+from mobigen.registry import find_model
 
 if TYPE_CHECKING:
     from mobigen.export.engine import Trials
@@ -81,10 +81,10 @@ def export(
         from mobigen.export.plans import read_choice
         from mobigen.export.source import gather_weights, read_source
     name, others = _bundle_name(model), _read_sizes(sizes)
-    choices = [read_choice(each) for text in precisions for each in _split(text)]
+    choices = [read_choice(each) for text in precisions for each in split_names(text)]
     with gather_weights(folders) as gathered:
-        source = read_source(name, gathered, _split(components or ""), inputs, dict(map(_read_adapter, adapters)))
-        plans = _plan_bundles(source, _split(targets), choices, output_dir or Path("export", name))
+        source = read_source(name, gathered, split_names(components), inputs, dict(map(_read_adapter, adapters)))
+        plans = _plan_bundles(source, split_names(targets), choices, output_dir or Path("export", name))
         for folder, plan in plans.items():
             check_target(folder, plan, overwrite)
         if dry_run:
@@ -135,17 +135,13 @@ def _export_bundle(
 
 def _weights_folders(model: str, weights: Sequence[Path]) -> list[Path]:
     """A registered model's are looked for where the house keeps them; a folder's own come first."""
-    if "/" in model or (model not in MODELS and Path(model).is_dir()):
+    if means_folder(model):
         return [Path(model), *weights]
     return list(weights) or [Path("weights", find_model(model).name)]
 
 
 def _bundle_name(model: str) -> str:
-    return model if model in MODELS else Path(model).resolve().name
-
-
-def _split(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
+    return Path(model).resolve().name if means_folder(model) else model
 
 
 def _plan_bundles(source: Source, targets: Sequence[str], choices: Sequence[Choice], out: Path) -> dict[Path, Plan]:
@@ -177,9 +173,9 @@ def _read_sizes(texts: Iterable[str]) -> dict[str, list[int]]:
     sizes = {}
     for text in texts:
         component, _, numbers = text.partition("=")
-        if not component or not all(each.isdecimal() for each in _split(numbers)) or not _split(numbers):
+        if not component or not all(each.isdecimal() for each in split_names(numbers)) or not split_names(numbers):
             raise InputError(f"--sizes {text} is not COMPONENT=SIZE,SIZE, such as decoder=192,384")
-        sizes[component] = [int(each) for each in _split(numbers)]
+        sizes[component] = [int(each) for each in split_names(numbers)]
     return sizes
 
 

@@ -1,4 +1,4 @@
-"""Drawn stickers and photos for tests and first tries, packed like the real ones."""
+"""Drawn stickers, photos and label maps for tests and first tries, packed like the real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from PIL import Image
 from mobigen.data.recolour import COLOURS
 from mobigen.data.stickers import STYLES
 
-__all__ = ["draw_photo", "draw_shape", "write_synthetic_photos", "write_synthetic_shards"]
+__all__ = [
+    "draw_figure",
+    "draw_photo",
+    "draw_shape",
+    "write_synthetic_masks",
+    "write_synthetic_photos",
+    "write_synthetic_shards",
+]
 
 SHAPES = {"circle": 64, "triangle": 3, "square": 4, "pentagon": 5, "hexagon": 6}
 
@@ -48,6 +55,41 @@ def write_synthetic_shards(folder: Path, count: int, size: int = 256, seed: int 
                 "group": "Objects",
             }
             writer.write({"__key__": f"{index:05d}", "webp": picture.getvalue(), "json": json.dumps(record).encode()})
+
+
+def draw_figure(size: int, source: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A figure of a body (1), a head (2) and a bag (3) before a blurred ground.
+
+    -> RGB (size, size, 3) and its label map (size, size), both uint8.
+    """
+    noise = source.integers(0, 256, (4, 4, 3), np.uint8)
+    photo = cv2.resize(noise, (size, size), interpolation=cv2.INTER_CUBIC)
+    labels = np.zeros((size, size), np.uint8)
+    unit = size * source.uniform(0.08, 0.11)
+    x, y = size * source.uniform(0.35, 0.65), size * source.uniform(0.45, 0.6)
+    shapes = ((x, y, 1.8, 2.6), (x, y - 3.4 * unit, 1.0, 1.0), (x + 2.2 * unit, y + unit, 0.9, 0.8))
+    for label, (across, down, wide, high) in enumerate(shapes, start=1):
+        place = ((across, down), (2 * wide * unit, 2 * high * unit), 0.0)
+        cv2.ellipse(labels, place, label, -1)
+        photo[labels == label] = source.integers(0, 256, 3, np.uint8)
+    return photo, labels
+
+
+def write_synthetic_masks(folder: Path, count: int, size: int = 96, seed: int = 0) -> None:
+    """Writes `count` figures as one shard in `folder`, like the mask set: with parts, and every other one without."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = np.random.default_rng(seed)
+    with wds.TarWriter(str(folder / "figures-00.tar")) as writer:
+        for index in range(count):
+            photo, labels = draw_figure(size, source)
+            parts = {"0": "null", "1": "body", "2": "head", "3": "bag"}
+            if index % 2:
+                labels, parts = np.where(labels > 0, np.uint8(255), np.uint8(0)), {"255": "salient object"}
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+            _, png = cv2.imencode(".png", labels)
+            record = json.dumps({"parts": parts}).encode()
+            key = f"{'salient' if index % 2 else 'people'}-{index:04d}"
+            writer.write({"__key__": key, "jpg": jpeg.tobytes(), "png": png.tobytes(), "json": record})
 
 
 def draw_photo(width: int, height: int, source: np.random.Generator) -> np.ndarray:

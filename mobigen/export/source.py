@@ -40,7 +40,7 @@ class Source:
 
     Attributes:
         name, task: of the bundle.
-        networks: by the name of their component, in evaluation mode.
+        networks: by the name of their component, in evaluation mode and deploy form.
         pipeline: pipeline.json without its task, word for word.
         settings: the same, read: the record of its task in `mobigen.settings`.
         files: what the pipeline needs beside the networks, by name.
@@ -105,6 +105,7 @@ def read_source(
     _check_present(list(adapters or {}), networks, weights)
     for each, adapter in (adapters or {}).items():
         networks[each] = merge_adapter(networks[each], adapter)
+    networks = {each: network.fuse() for each, network in networks.items()}
     return Source(
         name=name,
         task=task,

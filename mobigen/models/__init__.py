@@ -5,10 +5,13 @@ __all__ = ["NETWORKS"]
 NETWORKS: dict[str, str] = {  # class, as a config.json names it -> its module
     "ABPN": "mobigen.models.abpn",
     "AggregationGenerator": "mobigen.models.mfagan",
+    "ClickDecoder": "mobigen.models.segmenter",
     "Decoder": "mobigen.models.autoencoder",
     "Denoiser": "mobigen.models.denoiser",
     "DualEncoder": "mobigen.models.dual_encoder",
     "Encoder": "mobigen.models.autoencoder",
+    "ImageEncoder": "mobigen.models.segmenter",
+    "SqueezeSAM": "mobigen.models.squeezesam",
     "PatchDiscriminator": "mobigen.models.mfagan",
     "PlainUpscaler": "mobigen.models.plain_upscaler",
     "SESR": "mobigen.models.sesr",

@@ -3,7 +3,7 @@
 Blocks as in SANA (Xie et al. 2024, arXiv 2410.10629): linear self-attention, softmax cross-attention to text and a
 gated depthwise feed-forward, with one time modulation shared by all blocks plus a small table each (PixArt, arXiv
 2310.00426).
-Budget at the default size: 13.2 M parameters, 3.3 G multiply-accumulates a step on 16x16 tokens.
+Budget at the default size: 13.2 M parameters, 2.9 G multiply-accumulates a step on 16x16 tokens.
 """
 
 from __future__ import annotations

@@ -42,6 +42,10 @@ class Network(nn.Module, PyTorchModelHubMixin):
         """Random inputs that fit `signature()`, in its order."""
         raise NotImplementedError
 
+    def fuse(self) -> Network:
+        """The deploy form, which computes the same in evaluation mode with fewer parts; itself if nothing folds."""
+        return self
+
     def at_size(self: AnyNetwork, size: int) -> AnyNetwork:
         """The same network, sharing these parameters, for pictures of another `size`, in pixels a side.
 

@@ -1,6 +1,9 @@
 """Recipes, one file a trained model: data, network, task and run, with its cost and its result."""
 
 from mobigen.recipes import (
+    cutout,
+    cutout_sam,
+    cutout_squeezesam,
     sticker,
     sticker_autoencoder,
     sticker_decoder,
@@ -24,6 +27,10 @@ RECIPES: dict[str, Recipe] = {
         sticker.REGRESSION,
         sticker.MATCHING,
         sticker_dual_encoder.RECIPE,
+        cutout_sam.ENCODER,
+        cutout_sam.DECODER,
+        cutout.RECIPE,
+        cutout_squeezesam.RECIPE,
         *upscale.RECIPES,
         upscale_photo.PIXELS,
         upscale_photo.PHOTO,

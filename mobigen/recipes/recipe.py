@@ -13,8 +13,10 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from mobigen.data.latents import LatentSet, encode_captions, encode_pictures
+from mobigen.data.masks import MaskSet, load_masks
 from mobigen.data.photos import PhotoCrops, load_photos
 from mobigen.data.stickers import StickerSet, load_stickers
 from mobigen.errors import ConfigError, WeightsError
@@ -42,6 +44,7 @@ class Workspace:
     sizes: keyword arguments of networks that are made new, by component; for small trials.
     counts: how many of what a recipe makes for itself, by name, where the recipe's own number is too many; likewise.
     image_size: pixels a side of the stickers, as the autoencoder takes them.
+    photo_size: pixels a side of the photos with label maps, as the segmenters take them.
     """
 
     data: Path
@@ -51,6 +54,7 @@ class Workspace:
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     image_size: int = 256
+    photo_size: int = 512
 
     @property
     def processes(self) -> PartialState:
@@ -75,6 +79,22 @@ class Workspace:
         folder = self.data / "stickers"
         with self.processes.main_process_first():
             return load_stickers(folder if folder.is_dir() else self.data, self.cache, size=self.image_size)
+
+    @property
+    def overlays(self) -> Tensor | None:
+        """The stickers as they are laid over photos, (N, h, w, 4) of uint8; None if the data folder has none."""
+        folder, size = self.data / "stickers", min(self.image_size, 192)
+        if not folder.is_dir():
+            return None
+        with self.processes.main_process_first():
+            return load_stickers(folder, self.cache / "overlays", recoloured=0, captions_each=1, size=size).images
+
+    @cached_property
+    def masks(self) -> MaskSet:
+        """The photos with label maps, decoded by the main process, or earlier."""
+        folder = self.data / "masks"
+        with self.processes.main_process_first():
+            return load_masks(folder if folder.is_dir() else self.data, self.cache, size=self.photo_size)
 
     @cached_property
     def photos(self) -> PhotoCrops:

@@ -15,9 +15,12 @@ from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
 from mobigen.models.network import SHARD_SIZE, load_network, network_class
+from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.models.squeezesam import SqueezeSAM
 from mobigen.models.syenet import SYENet
 from mobigen.models.text_encoder import TextEncoder
 
+MEASURING = (Encoder, ImageEncoder, ClickDecoder, SqueezeSAM, SYENet)  # their batch norms measure in training
 every_network = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -213,7 +216,7 @@ def test_pictures_of_a_batch_do_not_mix(kind):
         torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in (Encoder, SYENet)])  # whose batch norms measure
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in MEASURING])
 def test_training_and_evaluation_give_the_same(kind):
     network = tiny(kind)
     for mine, theirs in zip(
@@ -272,6 +275,7 @@ def test_what_ships_is_finite_and_close_in_float16_at_its_real_size(kind, change
 BUDGETS = {  # parameters at the default size: at most, and what the documentation says in millions
     TextEncoder: (4e6, 3.3), Denoiser: (16e6, 13.2), Decoder: (4e6, 3.4), Encoder: (6e6, 5.7),
     TeacherDecoder: (14e6, 13.0), DualEncoder: (4e6, 3.6),
+    ImageEncoder: (3e6, 2.2), ClickDecoder: (1e6, 0.2), SqueezeSAM: (10.2e6, 10.2),
 }  # fmt: skip
 
 

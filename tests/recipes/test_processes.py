@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import tiny_recipes as tiny
 
-from mobigen.data.synthetic import write_synthetic_shards
-
 TESTS = Path(__file__).parents[1]
 LAUNCH = [
     "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2, "--num_machines", 1,
@@ -24,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="gloo is Unix's"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    write_synthetic_shards(folder / "data" / "stickers", 24, tiny.IMAGE_SIZE)
+    tiny.write_data(folder / "data")
     command = [sys.executable, *LAUNCH, TESTS / "tiny_recipes.py", folder / "data", folder / "out", 6]
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
@@ -35,13 +33,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", tiny.STICKER)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_both_processes_end_with_the_same_weights(folder, name):
     first, second = (json.loads((folder / f"weights-{rank}.json").read_text()) for rank in (0, 1))
     assert first[name] == second[name]
 
 
-@pytest.mark.parametrize("name", tiny.STICKER)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_one_process_writes_the_log(folder, name):
     assert [json.loads(line)["step"] for line in (folder / "out" / name / "log.jsonl").read_text().splitlines()] == [6]
 
@@ -50,4 +48,4 @@ def test_one_process_writes_the_results_and_speaks(folder):
     for component, kind in tiny.KINDS.items():
         kind.from_pretrained(folder / "out" / component)
     assert not list((folder / "out").rglob("*.partial"))
-    assert (folder / "chatter").read_text().count("100%  step 6 ") == len(tiny.STICKER)
+    assert (folder / "chatter").read_text().count("100%  step 6 ") == len(tiny.TOGETHER)

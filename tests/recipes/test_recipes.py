@@ -9,7 +9,6 @@ import tiny_recipes as tiny
 import torch
 from tokenizers import Tokenizer
 
-from mobigen.data.synthetic import write_synthetic_shards
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.denoiser import Denoiser
@@ -29,7 +28,7 @@ def small():
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    write_synthetic_shards(folder / "stickers", 24, tiny.IMAGE_SIZE)
+    tiny.write_data(folder)
     return folder
 
 
@@ -37,7 +36,7 @@ def data(tmp_path_factory):
 def made(data, tmp_path_factory):
     """What all recipes leave, in the order of the table. Not to be changed: `place` is a copy for that."""
     out = tmp_path_factory.mktemp("run")
-    for name in tiny.STICKER:
+    for name in tiny.TOGETHER:
         assert tiny.run(name, data, out, max_train_steps=STEPS).step == STEPS
     return out
 
@@ -61,7 +60,7 @@ def forget(place, name, *caches):
 # --- each recipe --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", tiny.STICKER)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_a_recipe_makes_what_it_says(made, name):
     component = RECIPES[name].makes
     network = tiny.KINDS[component].from_pretrained(made / component)
@@ -72,12 +71,12 @@ def test_a_recipe_makes_what_it_says(made, name):
 
 def test_nothing_else_is_left(made):
     folders = {path.name for path in made.iterdir()}
-    assert folders == {*tiny.STICKER, *tiny.KINDS, "cache", "tokenizer.json"}
+    assert folders == {*tiny.TOGETHER, *tiny.KINDS, "cache", "tokenizer.json"}
     assert not list(made.rglob("*.partial"))
     assert not list(made.rglob("README.md"))
 
 
-@pytest.mark.parametrize("name", tiny.STICKER)
+@pytest.mark.parametrize("name", tiny.TOGETHER)
 def test_the_same_command_makes_the_same_weights(place, data, name, capsys):
     """With the caches that an earlier run left, the seed also gives the same beginning."""
     component = RECIPES[name].makes
@@ -183,4 +182,5 @@ def test_an_override_that_is_no_setting(data, tmp_path):
 def test_the_table_is_by_name_and_says_what_needs_a_teacher():
     assert all(name == recipe.name for name, recipe in RECIPES.items())
     distilled = {"sticker-text-encoder", "sticker-decoder", "sticker-regression", "sticker"}
+    distilled |= {"cutout-sam-encoder", "cutout-sam-decoder"}
     assert {name for name, recipe in RECIPES.items() if recipe.distils} == distilled

@@ -113,7 +113,10 @@ class Executor:
 
 
 class ReferenceComponent:
-    """An .mlpackage run by the reference executor; called like any other component."""
+    """An .mlpackage run by the reference executor; called like any other component.
+
+    Core ML has no uint8 at a graph's edge: such tensors of the signature are int32 in the package.
+    """
 
     def __init__(
         self, path: Path, signature: Signature, precision: str = "float32", function: str | None = None
@@ -152,7 +155,9 @@ class ReferenceComponent:
             ExportError: an operation could not be computed.
         """
         check_inputs(self.signature, {name: self._narrow(value) for name, value in inputs.items()})
-        return self._executor(inputs)
+        results = self._executor(inputs)
+        narrow = {spec.name for spec in self.signature.outputs if spec.dtype == "uint8"}
+        return {name: value.astype(np.uint8) if name in narrow else value for name, value in results.items()}
 
     def _narrow(self, value: np.ndarray) -> np.ndarray:
         return value.astype(np.float32) if self._wide and value.dtype == np.float64 else value
@@ -230,7 +235,7 @@ def _describe(step: Operation) -> str:
 
 def _check_tensors(path: Path, specs: Sequence[TensorSpec], values: Sequence[Value]) -> None:
     """One side of the program must be what the signature says, or an array would be misread."""
-    stated = {spec.name: (spec.dtype, spec.shape) for spec in specs}
+    stated = {spec.name: ("int32" if spec.dtype == "uint8" else spec.dtype, spec.shape) for spec in specs}
     found = {each.name: (SIGNATURE_TYPES.get(each.dtype, each.dtype), each.shape) for each in values}
     if found != stated:
         raise BundleError(f"{path} has {found}, the signature states {stated}; {REPAIR}")

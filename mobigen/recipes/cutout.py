@@ -1,0 +1,56 @@
+"""The cutout model: image encoder and click decoder, together, on photos with label maps and what is laid over them."""
+
+from __future__ import annotations
+
+import torch
+
+from mobigen.data.scenes import SceneBatches
+from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.recipes.recipe import Recipe, Workspace
+from mobigen.train.loop import RunSettings
+from mobigen.train.pretrained import load_mobilenet_v2
+from mobigen.train.segment import Segmenter, SegmentTask
+
+__all__ = ["RECIPE", "make_batches", "make_encoder"]
+
+MEASURED = (4, 16)  # batches, and pictures in each, that give the trunk's batch norms their statistics
+
+
+def make_batches(workspace: Workspace) -> SceneBatches:
+    """Scenes of the masks that are not held out."""
+    kept, _ = workspace.masks.split()
+    return SceneBatches(kept, workspace.overlays, workspace.device)
+
+
+def make_encoder(workspace: Workspace, batches: SceneBatches, stand_in: str | None = None) -> ImageEncoder:
+    """Init's, or a new one whose trunk begins with ImageNet's features, if the data folder has them."""
+    encoder = workspace.new(ImageEncoder, stand_in=stand_in)
+    features = workspace.data / "imagenet" / "mobilenet_v2.safetensors"
+    if workspace.init is None and features.is_file():
+        encoder.to(workspace.device)
+        generator = torch.Generator(workspace.device).manual_seed(0)
+        pictures = (batches.draw(MEASURED[1], generator).image for _ in range(MEASURED[0]))
+        load_mobilenet_v2(encoder, features, pictures)
+    return encoder
+
+
+def make_task(workspace: Workspace) -> SegmentTask:
+    batches = make_batches(workspace)
+    encoder = make_encoder(workspace, batches, stand_in="sam_encoder")
+    return SegmentTask(Segmenter(encoder, workspace.new(ClickDecoder, stand_in="sam_decoder")), batches)
+
+
+RECIPE = Recipe(
+    name="cutout",
+    makes="image_encoder",
+    task=make_task,
+    settings=RunSettings(
+        minutes=8,
+        train_batch_size=32,
+        learning_rate=8e-4,
+        lr_warmup_steps=200,
+        weight_decay=0.02,
+        ema_decay=0.998,
+        mixed_precision="bf16",
+    ),
+)

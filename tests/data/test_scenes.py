@@ -1,0 +1,150 @@
+"""Scenes and sessions: what is meant is what is seen, and parts only where they can be told."""
+
+import pytest
+import torch
+
+from mobigen.data import scenes as module
+from mobigen.data.masks import load_masks
+from mobigen.data.scenes import SceneBatches, moved
+from mobigen.data.sessions import BOX, CLICK, FIRST, STROKE, _first_prompts, begin, cells
+from mobigen.data.synthetic import draw_shape, write_synthetic_masks
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("masks")
+    write_synthetic_masks(folder, 12, 96)
+    return load_masks(folder, folder / "cache", 64)
+
+
+@pytest.fixture(scope="module")
+def batches(masks):
+    stickers = torch.from_numpy(draw_shape("circle", "red", 48))[None]
+    return SceneBatches(masks, stickers, CPU)
+
+
+def draw(batches, count=32, seed=0):
+    return batches.draw(count, torch.Generator().manual_seed(seed))
+
+
+def only(monkeypatch, kind, unmoved=1.0):
+    monkeypatch.setattr(module, "CHANCES", tuple(float(each == kind) for each in range(4)))
+    monkeypatch.setattr(module, "UNMOVED", unmoved)
+
+
+def test_shapes_ranges_and_the_seed(batches):
+    scenes = draw(batches)
+    assert scenes.image.shape == (32, 64, 64, 3)
+    assert 0 <= scenes.image.min() < scenes.image.max() <= 255
+    for alpha in (scenes.whole, scenes.part, scenes.salient):
+        assert alpha.shape == (32, 1, 32, 32)
+        assert alpha.min() >= 0
+        assert alpha.max() <= 1 + 1e-5
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(scenes, draw(batches), strict=True))
+    assert not torch.equal(scenes.image, draw(batches, seed=1).image)
+
+
+def test_a_part_lies_in_its_whole_and_the_whole_in_what_is_salient(batches):
+    scenes = draw(batches)
+    asked = scenes.has_part[:, None, None, None]
+    assert asked.any()
+    assert ((scenes.part - scenes.whole) * asked).max() < 1e-4
+    assert (scenes.whole - scenes.salient).max() < 1e-4
+
+
+def test_photos_alone_are_as_their_label_maps(masks, batches, monkeypatch):
+    only(monkeypatch, module.PLAIN)
+    scenes = draw(batches, 8)
+    known = torch.nn.functional.avg_pool2d((masks.labels > 0)[:, None].float(), 2)
+    for whole in scenes.whole:
+        assert (known - whole).abs().amax((1, 2, 3)).min() < 1e-4
+
+
+def test_what_is_laid_on_and_meant_has_its_own_alpha(batches, monkeypatch):
+    only(monkeypatch, module.MEANT)
+    scenes = draw(batches)
+    assert not scenes.has_part.any()
+    soft = (scenes.whole > 0.05) & (scenes.whole < 0.95)
+    assert soft.any()
+    assert (scenes.salient - scenes.whole).max() > 0.9  # the photo's object is salient too
+
+
+def test_what_is_joined_touches_and_belongs(batches, monkeypatch):
+    only(monkeypatch, module.JOINED)
+    scenes = draw(batches)
+    assert scenes.has_part.all()
+    torch.testing.assert_close(scenes.whole, scenes.salient)
+    assert ((scenes.whole - scenes.part).amax((1, 2, 3)) > 0.9).float().mean() > 0.8  # more than what was laid on
+
+
+def test_what_is_in_the_way_is_not_meant(batches, monkeypatch):
+    only(monkeypatch, module.IN_THE_WAY)
+    scenes = draw(batches)
+    assert ((scenes.salient - scenes.whole).amax((1, 2, 3)) > 0.9).float().mean() > 0.8
+
+
+def test_movements_are_those_asked_for():
+    picture = torch.zeros(4, 1, 32, 32)
+    picture[:, :, 12:20, 4:12] = 1  # to the left of the middle
+    zero, one = torch.zeros(4), torch.ones(4)
+    angle = torch.tensor([torch.pi / 2, 0, 0, 0])
+    scale = torch.tensor([1.0, 2.0, 1.0, 1.0])
+    shift = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    mirror = torch.tensor([1.0, 1.0, 1.0, -1.0])
+    turned, larger, right, flipped = moved(picture, angle, scale, shift, mirror)[:, 0]
+    assert turned.sum() == pytest.approx(64, abs=1)
+    assert turned[4:12, 12:20].mean() == pytest.approx(1, abs=0.01) or turned[20:28, 12:20].mean() > 0.99
+    assert larger.sum() == pytest.approx(8 * 16, abs=1)  # grown to 16x16, half of it beyond the side
+    assert torch.equal(right, torch.roll(picture[2, 0], 16, 1))
+    torch.testing.assert_close(flipped, picture[3, 0].flip(1))
+    assert torch.equal(moved(picture, zero, one, torch.zeros(4, 2), one), picture)
+
+
+# --- sessions -----------------------------------------------------------------------------------------------
+
+
+def region(rows, columns, size=32):
+    found = torch.zeros(1, size // 2, size // 2, dtype=torch.bool)
+    found[:, rows, columns] = True
+    return found
+
+
+@pytest.mark.parametrize(("kind", "labels"), [(CLICK, {1}), (BOX, {2, 3}), (STROKE, {1})])
+def test_the_first_prompt_is_of_its_kind(kind, labels):
+    points, found = _first_prompts(region(slice(2, 12), slice(4, 14)), torch.tensor([kind]), 32, torch.Generator())
+    assert points.shape == (1, FIRST, 2)
+    assert set(found.flatten().tolist()) - {-1} == labels
+
+
+def test_what_is_meant_becomes_clear_with_a_box_or_a_second_click(batches):
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    wants = session.wants_part
+    assert wants.any()
+    hidden, shown = wants & ~session.boxed, wants & session.boxed
+    torch.testing.assert_close(session.target(0)[hidden], session.whole[hidden])
+    torch.testing.assert_close(session.target(0)[shown], session.part[shown])
+    torch.testing.assert_close(session.target(1)[wants], session.part[wants])
+    torch.testing.assert_close(session.target(1)[~wants], session.whole[~wants])
+
+
+def test_a_correction_adds_a_click_and_the_prompts_are_padded(batches):
+    session = begin(draw(batches, 16), torch.Generator().manual_seed(0))
+    session.correct(torch.full_like(session.whole, -4.0))  # nothing yet
+    assert session.points.shape == (16, FIRST + 1, 2)
+    assert set(session.labels[session.usable][:, -1].tolist()) == {1}
+    points, labels = session.padded(12)
+    assert points.shape == (16, 12, 2)
+    assert labels[:, FIRST + 1 :].max() == -1
+    assert labels.dtype == torch.int32
+
+
+def test_after_the_whole_was_given_a_part_is_asked_for_by_a_click_beside_it(batches):
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    session.correct((session.whole - 0.5) * 20)
+    hidden = session.wants_part & ~session.boxed & ((session.whole > 0.5).sum((1, 2, 3)) > 0)
+    larger = cells(session.whole) & ~cells(session.part)
+    told = session.labels[hidden & (larger.sum((1, 2)) > 4)][:, -1].tolist()
+    assert told
+    assert told.count(0) == len(told)

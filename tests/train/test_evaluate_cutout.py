@@ -1,0 +1,84 @@
+"""The whole evaluation, on drawn figures and tiny networks with random weights; and with a decoder that cheats."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny_networks import tiny
+
+from mobigen.data.masks import load_masks
+from mobigen.data.synthetic import write_synthetic_masks
+from mobigen.errors import InputError, WeightsError
+from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.train import evaluate_cutout as module
+from mobigen.train.evaluate_cutout import Judge, evaluate_cutout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_synthetic_masks(folder / "masks", 30, 96)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    tiny(ImageEncoder).save_pretrained(folder / "image_encoder")
+    tiny(ClickDecoder, points=16).save_pretrained(folder / "click_decoder")
+    return folder
+
+
+def test_every_score_is_there_and_in_range(data, weights, tmp_path):
+    lines = []
+    scores = evaluate_cutout(data, weights, tmp_path, lines.append)
+    assert set(scores) == {"single", "parts"}
+    assert len(lines) == 2
+    for group in scores.values():
+        assert set(group["centre"]) == set(group["random"]) == {"1", "2", "3", "5"}
+        numbers = [*group["centre"].values(), *group["random"].values(), *group["saliency"].values()]
+        assert all(0 <= number <= 1 for number in [*numbers, group["boundary_f"]])
+    assert {"whole_object_rate", "part_by_box", "part_by_second_click"} <= set(scores["parts"])
+    assert json.loads((tmp_path / "scores.json").read_text()) == scores
+    assert (tmp_path / "samples.png").is_file()
+
+
+def test_only_what_is_held_out_is_scored(data, weights, tmp_path):
+    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None, samples=3)
+    _, held = load_masks(data / "masks", tmp_path / "cache", 64).split()
+    assert sum(group["pictures"] for group in scores.values()) == min(3, len(held.keys))
+
+
+def test_a_perfect_decoder_gets_perfect_scores(data, weights, tmp_path, monkeypatch):
+    """Who finds the whole at every click has every whole, and no part."""
+
+    def answer(self, photo, clicks, logits):
+        return photo.whole, torch.zeros(1, 1, 32, 32)
+
+    monkeypatch.setattr(Judge, "answer", answer)
+    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None)
+    for group in scores.values():
+        assert set(group["centre"].values()) == set(group["random"].values()) == {1.0}
+        assert group["boundary_f"] == 1
+    assert scores["parts"]["whole_object_rate"] == 1
+    assert scores["parts"]["part_by_box"] < 0.9
+
+
+def test_an_answer_has_the_pictures_size(data, weights, tmp_path):
+    judge = Judge(weights, torch.device("cpu"))
+    masks = load_masks(data / "masks", tmp_path, 64)
+    photo = next(judge.photos(masks))
+    assert photo.garments == [1, 2, 3] or set(photo.garments) == {1, 2, 3}
+    assert photo.saliency.shape == photo.labels.shape
+    masks = judge.session(photo, photo.whole, 3, None)
+    assert [mask.shape for mask in masks] == [photo.labels.shape] * 3
+    assert all(mask.dtype == np.bool_ for mask in masks)
+
+
+def test_what_cannot_be_evaluated(data, weights, tmp_path, monkeypatch):
+    with pytest.raises(WeightsError, match="no weights of ImageEncoder"):
+        evaluate_cutout(data, tmp_path, tmp_path, print)
+    monkeypatch.setattr(module.MaskSet, "split", lambda self: (self, self.subset([])))
+    with pytest.raises(InputError, match="none is held out"):
+        evaluate_cutout(data, weights, tmp_path, print)
