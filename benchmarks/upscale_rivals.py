@@ -1,4 +1,4 @@
-"""Networks to compare the upscalers' speed with, in their published forms, with random weights: they show time only."""
+"""Networks to compare the upscalers' speed with, in published forms but with random weights: they show time only."""
 
 from __future__ import annotations
 

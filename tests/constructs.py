@@ -1,4 +1,4 @@
-"""One construct a row of the table of decompositions, and what its converter does to it without the row."""
+"""A construct for every row of the table of decompositions, and what its converter does to it without the row."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,16 @@ from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
 aten = torch.ops.aten
-WRONG, REFUSED, RIGHT = "wrong", "refused", "right"  # RIGHT: the row is there for the other converter
+WRONG, REFUSED = "wrong", "refused"
+GATHERS = "gathers"  # right, by many gathers, which no accelerator has
+RIGHT = "right"  # the row is for the other converter, or for other arguments
 
 
 class Construct(NamedTuple):
-    """What is done to x (2, 4, 6, 6), the rows that it needs, and what becomes of it without them."""
+    """What is done to x (2, 4, 6, 6), the row that it needs, and what becomes of it without."""
 
     module: nn.Module
-    rows: tuple
+    row: torch._ops.OpOverload
     coreml: str
     litert: str
 
@@ -32,14 +34,6 @@ class Call(nn.Module):
 
     def forward(self, x):
         return self.function(x)
-
-
-def call(function, *rows, coreml=REFUSED, litert=REFUSED):
-    return Construct(Call(function), rows, coreml, litert)
-
-
-def resized(row, coreml=REFUSED, litert=REFUSED, **options):
-    return call(lambda x: F.interpolate(x, **options), row, coreml=coreml, litert=litert)
 
 
 def volume(x):
@@ -56,112 +50,81 @@ def grouped_attention(x):
     return F.scaled_dot_product_attention(x, x[:, :2], x[:, :2], enable_gqa=True)
 
 
-def mask(keep):
-    """Softmax over what a mask of -inf leaves."""
+def masked(keep):
+    """x -> softmax over what a mask, of -inf where `keep` keeps it, leaves of x."""
     return lambda x: torch.softmax(x + keep(torch.full((6, 6), float("-inf"))), -1)
 
 
-def on_volume(module):
-    return nn.Sequential(Call(volume), module)
+def call(row, coreml, litert, function):
+    return Construct(Call(function), row, coreml, litert)
 
 
-def on_line(module):
-    return nn.Sequential(Call(line), module)
+def resized(row, coreml, litert, shape=lambda x: x, **options):
+    return call(row, coreml, litert, lambda x: F.interpolate(shape(x), **options))
 
 
 CONSTRUCTS = {
-    "add alpha": call(lambda x: torch.add(x, x.square(), alpha=0.5), aten.add.Tensor, coreml=WRONG),
-    "add_ alpha": call(lambda x: x.clone().add_(x.square(), alpha=3), aten.add.Tensor, coreml=WRONG),
-    "add number alpha": call(lambda x: aten.add.Scalar(x, 2, 3), aten.add.Scalar, coreml=REFUSED),
-    "sub alpha": call(lambda x: torch.sub(x, x.square(), alpha=3), aten.sub.Tensor, coreml=WRONG),
-    "sub number alpha": call(lambda x: aten.sub.Scalar(x, 2, 3), aten.sub.Scalar, coreml=REFUSED),
-    "rsub alpha": call(lambda x: torch.rsub(x, x.square(), alpha=3), aten.rsub.Tensor, coreml=WRONG),
-    "rsub number alpha": call(lambda x: torch.rsub(x, 2, alpha=3), aten.rsub.Scalar, coreml=WRONG),
-    "nearest": resized(aten.upsample_nearest2d.vec, WRONG, WRONG, size=(10, 8)),
-    "nearest, smaller": resized(aten.upsample_nearest2d.vec, RIGHT, WRONG, size=(3, 2)),
-    "nearest by a factor": resized(aten.upsample_nearest2d.vec, RIGHT, WRONG, scale_factor=1.6),
-    "bilinear by a factor": resized(aten.upsample_bilinear2d.vec, REFUSED, WRONG, scale_factor=1.3, mode="bilinear"),
-    "bilinear": resized(aten.upsample_bilinear2d.vec, WRONG, RIGHT, size=(7, 10), mode="bilinear"),
-    "bicubic": resized(aten.upsample_bicubic2d.vec, REFUSED, RIGHT, size=(9, 4), mode="bicubic"),
-    "bilinear, antialiased": resized(
-        aten._upsample_bilinear2d_aa.vec, WRONG, size=(3, 8), mode="bilinear", antialias=True
-    ),
-    "bicubic, antialiased": resized(aten._upsample_bicubic2d_aa.vec, size=(4, 9), mode="bicubic", antialias=True),
-    "nearest of the middle": resized(
-        aten._upsample_nearest_exact2d.vec, RIGHT, RIGHT, size=(10, 8), mode="nearest-exact"
-    ),
-    "nearest in 1-D": call(
-        lambda x: F.interpolate(line(x), size=40), aten.upsample_nearest1d.vec, coreml=WRONG, litert=RIGHT
-    ),
-    "nearest of the middle in 1-D": call(
-        lambda x: F.interpolate(line(x), size=40, mode="nearest-exact"),
-        aten._upsample_nearest_exact1d.vec,
-        coreml=RIGHT,
-        litert=RIGHT,
-    ),
-    "nearest in 3-D": call(
-        lambda x: F.interpolate(volume(x), size=(4, 7, 6)), aten.upsample_nearest3d.vec, coreml=RIGHT, litert=RIGHT
-    ),
-    "nearest of the middle in 3-D": call(
-        lambda x: F.interpolate(volume(x), size=(1, 6, 4), mode="nearest-exact"),
-        aten._upsample_nearest_exact3d.vec,
-        coreml=RIGHT,
-        litert=RIGHT,
-    ),
-    "linear in 1-D": call(
-        lambda x: F.interpolate(line(x), size=25, mode="linear"), aten.upsample_linear1d.vec, coreml=WRONG, litert=RIGHT
-    ),
-    "trilinear": call(
-        lambda x: F.interpolate(volume(x), size=(3, 3, 9), mode="trilinear"),
-        aten.upsample_trilinear3d.vec,
-        litert=RIGHT,
-    ),
-    "fold": call(lambda x: F.fold(x.reshape(2, 16, 9), (4, 4), 2), aten.col2im.default),
-    "transposed convolution": Construct(
-        nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1),
-        (aten.conv_transpose2d.input,),
-        RIGHT,
-        REFUSED,
-    ),
-    "transposed convolution, extended": Construct(
-        nn.ConvTranspose2d(4, 3, 2, stride=3, output_padding=1), (aten.conv_transpose2d.input,), REFUSED, REFUSED
-    ),
-    "transposed convolution in 1-D": Construct(
-        on_line(nn.ConvTranspose1d(4, 3, 3, stride=2, padding=1, output_padding=1)),
-        (aten.conv_transpose1d.default,),
-        RIGHT,
-        REFUSED,
-    ),
-    "grouped convolution in 3-D": Construct(
-        on_volume(nn.Conv3d(4, 4, 3, padding=1, groups=4)), (aten.conv3d.default,), RIGHT, REFUSED
-    ),
+    "x + alpha y": call(aten.add.Tensor, WRONG, REFUSED, lambda x: torch.add(x, x.square(), alpha=0.5)),
+    "x += alpha y": call(aten.add.Tensor, WRONG, REFUSED, lambda x: x.clone().add_(x.square(), alpha=3)),
+    "x - alpha y": call(aten.sub.Tensor, WRONG, REFUSED, lambda x: torch.sub(x, x.square(), alpha=3)),
+    "y - alpha x": call(aten.rsub.Tensor, WRONG, REFUSED, lambda x: torch.rsub(x, x.square(), alpha=3)),
+    "2 - alpha x": call(aten.rsub.Scalar, REFUSED, REFUSED, lambda x: torch.rsub(x, 2, alpha=3)),
     "rms norm": Construct(
-        nn.Sequential(Call(lambda x: x * 1e-3), nn.RMSNorm(6, eps=1e-5)), (aten.rms_norm.default,), WRONG, RIGHT
+        nn.Sequential(Call(lambda x: x * 1e-3), nn.RMSNorm(6, eps=1e-5)), aten.rms_norm.default, WRONG, RIGHT
     ),
-    "reciprocal": call(lambda x: 1 / (x.abs() + 1e-2), aten.reciprocal.default, coreml=WRONG, litert=RIGHT),
-    "gelu by tanh": Construct(nn.GELU(approximate="tanh"), (aten.gelu.default,), WRONG, RIGHT),
-    "softplus": Construct(nn.Softplus(beta=2, threshold=1), (aten.softplus.default,), WRONG, RIGHT),
-    "lerp": call(lambda x: torch.lerp(x, x.square(), 0.3), aten.lerp.Scalar, litert=RIGHT),
-    "atan2": call(
-        lambda x: torch.atan2(x.round(), x.flip(1).round() - 1), aten.atan2.default, coreml=WRONG, litert=RIGHT
+    "1 / x": call(aten.reciprocal.default, WRONG, RIGHT, lambda x: 1 / (x.abs() + 1e-2)),
+    "gelu by tanh": Construct(nn.GELU(approximate="tanh"), aten.gelu.default, WRONG, RIGHT),
+    "softplus": Construct(nn.Softplus(beta=2, threshold=1), aten.softplus.default, WRONG, RIGHT),
+    "atan2": call(aten.atan2.default, WRONG, RIGHT, lambda x: torch.atan2(x.round() + 0.0, x.flip(1).round() - 1)),
+    "triu of -inf": call(aten.triu.default, WRONG, RIGHT, masked(lambda mask: mask.triu(1))),
+    "tril of -inf": call(aten.tril.default, WRONG, RIGHT, masked(lambda mask: mask.tril(-1))),
+    "lerp": call(aten.lerp.Scalar, REFUSED, RIGHT, lambda x: torch.lerp(x, x.square(), 0.3)),
+    "group norm": Construct(nn.Sequential(Call(volume), nn.GroupNorm(2, 4)), aten.group_norm.default, REFUSED, RIGHT),
+    "circular": call(aten.pad.default, REFUSED, RIGHT, lambda x: F.pad(x, (2, 1, 0, 3), mode="circular")),
+    "grouped queries": call(aten.scaled_dot_product_attention.default, REFUSED, RIGHT, grouped_attention),
+    "nearest": resized(aten.upsample_nearest2d.vec, RIGHT, WRONG, size=(10, 8)),
+    "nearest, smaller": resized(aten.upsample_nearest2d.vec, RIGHT, WRONG, size=(3, 2)),
+    "nearest by a factor": resized(aten.upsample_nearest2d.vec, WRONG, WRONG, scale_factor=1.6),
+    "nearest of a line": resized(aten.upsample_nearest1d.vec, WRONG, RIGHT, line, scale_factor=0.7),
+    "bilinear": resized(aten.upsample_bilinear2d.vec, REFUSED, WRONG, scale_factor=1.3, mode="bilinear"),
+    "linear of a line": resized(aten.upsample_linear1d.vec, REFUSED, RIGHT, line, scale_factor=0.7, mode="linear"),
+    "bicubic": resized(aten.upsample_bicubic2d.vec, GATHERS, GATHERS, size=(9, 4), mode="bicubic"),
+    "trilinear": resized(aten.upsample_trilinear3d.vec, GATHERS, RIGHT, volume, size=(3, 3, 9), mode="trilinear"),
+    "smooth bilinear": resized(
+        aten._upsample_bilinear2d_aa.vec, WRONG, REFUSED, size=(3, 8), mode="bilinear", antialias=True
     ),
-    "triu": call(mask(lambda full: full.triu(1)), aten.triu.default, coreml=WRONG, litert=RIGHT),
-    "tril": call(mask(lambda full: full.tril(-1)), aten.tril.default, coreml=WRONG, litert=RIGHT),
-    "group norm in 3-D": Construct(on_volume(nn.GroupNorm(2, 4)), (aten.group_norm.default,), REFUSED, RIGHT),
-    "channel shuffle": Construct(nn.ChannelShuffle(2), (aten.channel_shuffle.default,), RIGHT, RIGHT),
-    "circular padding": call(
-        lambda x: F.pad(x, (2, 1, 0, 3), mode="circular"), aten.pad.default, coreml=REFUSED, litert=RIGHT
+    "smooth bicubic": resized(
+        aten._upsample_bicubic2d_aa.vec, REFUSED, REFUSED, size=(4, 9), mode="bicubic", antialias=True
     ),
-    "grouped-query attention": call(grouped_attention, aten.scaled_dot_product_attention.default, litert=RIGHT),
-    "sort": call(lambda x: torch.sort(x, 1, descending=True)[0], aten.sort.default, coreml=RIGHT),
-    "stable sort": call(
-        lambda x: torch.sort(x.round(), stable=True)[1].float(), aten.sort.stable, coreml=RIGHT
+    "fold": call(aten.col2im.default, REFUSED, REFUSED, lambda x: F.fold(x.reshape(2, 16, 9), (4, 4), 2)),
+    "transposed": Construct(
+        nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1), aten.conv_transpose2d.input, RIGHT, REFUSED
     ),
-    "argsort": call(lambda x: torch.argsort(x, -1).float(), aten.argsort.default, coreml=RIGHT),
-    "top k": call(lambda x: torch.topk(x, 3, 2)[0], aten.topk.default, coreml=RIGHT),
-    "cumprod": call(lambda x: torch.cumprod(x, -1), aten.cumprod.default, coreml=RIGHT),
+    "transposed, open": Construct(
+        nn.ConvTranspose2d(4, 3, 2, stride=3, output_padding=1), aten.conv_transpose2d.input, REFUSED, RIGHT
+    ),
+    "transposed line": Construct(
+        nn.Sequential(Call(line), nn.ConvTranspose1d(4, 3, 3, stride=2, padding=1, output_padding=1)),
+        aten.conv_transpose1d.default,
+        RIGHT,
+        REFUSED,
+    ),
+    "transposed line, open": Construct(
+        nn.Sequential(Call(line), nn.ConvTranspose1d(4, 3, 3, stride=2, output_padding=1)),
+        aten.conv_transpose1d.default,
+        REFUSED,
+        RIGHT,
+    ),
+    "depthwise in 3-D": Construct(
+        nn.Sequential(Call(volume), nn.Conv3d(4, 4, 3, padding=1, groups=4)), aten.conv3d.default, RIGHT, REFUSED
+    ),
+    "sort": call(aten.sort.default, RIGHT, REFUSED, lambda x: torch.sort(x, 1, descending=True)[0]),
+    "stable sort": call(aten.sort.stable, REFUSED, REFUSED, lambda x: torch.sort(x.round(), stable=True)[1].float()),
+    "argsort": call(aten.argsort.default, RIGHT, REFUSED, lambda x: torch.argsort(x, -1).float()),
+    "top k": call(aten.topk.default, RIGHT, REFUSED, lambda x: torch.topk(x, 3, 2)[0]),
+    "cumprod": call(aten.cumprod.default, RIGHT, REFUSED, lambda x: torch.cumprod(x, -1)),
     "one hot": call(
-        lambda x: F.one_hot(x.abs().long().clamp(max=3), 4).float(), aten.one_hot.default, coreml=RIGHT
+        aten.one_hot.default, RIGHT, REFUSED, lambda x: F.one_hot(x.abs().clamp(max=3).long(), 4).float()
     ),
 }  # fmt: skip
 TABLES = {"coreml": COREML, "litert": LITERT}

@@ -43,7 +43,7 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma"}  # of the runtime half, free for making
+TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma"}  # free for the making half
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

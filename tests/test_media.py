@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mobigen.errors import InputError
-from mobigen.media import SUFFIXES, contact_sheet, read_parameters, save_image, write_file
+from mobigen.media import SUFFIXES, contact_sheet, open_photo, read_parameters, save_image, write_file
 
 PARAMETERS = {
     "prompt": 'a "café" & fox',
@@ -210,3 +210,55 @@ def test_labels_are_drawn_and_stay_in_their_column(picture):
 def test_a_label_for_every_picture(picture):
     with pytest.raises(ValueError, match="argument 2 is shorter"):
         contact_sheet([picture] * 2, ["one"])
+
+
+# --- photos -------------------------------------------------------------------------------------------------
+
+
+def photo_pixels():
+    pixels = np.zeros((6, 8, 3), np.uint8)
+    pixels[:3, :, 0] = 200
+    return pixels
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_a_photo_of_any_mode_is_rgb(tmp_path, mode):
+    suffix = "tiff" if mode == "CMYK" else "png"
+    Image.fromarray(photo_pixels()).convert(mode).save(tmp_path / f"photo.{suffix}")
+    image = open_photo(tmp_path / f"photo.{suffix}")
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image), photo_pixels(), atol=6)  # a palette has steps
+
+
+def test_grey_of_16_bits_keeps_its_range(tmp_path):
+    Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(tmp_path / "grey.png")
+    assert np.asarray(open_photo(tmp_path / "grey.png"))[0].tolist() == [[0] * 3, [100] * 3, [255] * 3]
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    pixels = np.dstack([photo_pixels(), np.full((6, 8), 0, np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    assert np.asarray(open_photo(tmp_path / "clear.png")).min() == 255
+
+
+def test_a_photo_is_turned_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo_pixels()).save(tmp_path / "turned.jpg", exif=exif, quality=100)
+    image = open_photo(tmp_path / "turned.jpg")
+    assert image.size == (6, 8)
+    assert np.asarray(image)[4, 5, 0] > 150 > np.asarray(image)[4, 0, 0]
+
+
+def test_photos_that_cannot_be_opened(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="there is no file"):
+        open_photo(tmp_path / "none.jpg")
+    (tmp_path / "soup.jpg").write_bytes(b"soup")
+    with pytest.raises(InputError, match="is not a picture that can be read"):
+        open_photo(tmp_path / "soup.jpg")
+    Image.fromarray(photo_pixels()).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    assert open_photo(tmp_path / "large.png").size == (8, 6)  # only a warning in Pillow
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(InputError, match="is not a picture that can be read"):
+        open_photo(tmp_path / "large.png")

@@ -1,4 +1,4 @@
-"""All recipes of the sticker model at tiny size on drawn stickers, and a stand-in for the sentence teacher.
+"""The recipes of the sticker and cutout models at tiny size on drawn data, and a stand-in for the sentence teacher.
 
 `python tiny_recipes.py DATA OUT STEPS` runs them one after the other; under `accelerate launch`, in all processes.
 """
@@ -31,7 +31,7 @@ from mobigen.train.segment import SegmentTask
 from mobigen.train.task import bare
 
 IMAGE_SIZE = 64
-TOGETHER = {name: each for name, each in RECIPES.items() if each.makes != "upscaler"}  # these share a folder
+TOGETHER = {name: each for name, each in RECIPES.items() if each.model in ("sticker", "cutout")}
 KINDS = {
     "text_encoder": TextEncoder, "encoder": Encoder, "teacher_decoder": TeacherDecoder, "decoder": Decoder,
     "teacher": Denoiser, "denoiser": Denoiser, "dual_encoder": DualEncoder,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,50 +20,54 @@ __all__ = ["evaluate"]
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 THREADS = 2  # of the timed graphs
-JUDGED = (  # what is asked of every evaluation that judges a number of pictures
-    DATA,
-    click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/MODEL if left out."),
-    click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores, pictures; out/evaluate/MODEL if left out."),
-    click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by."),
-    AS_JSON,
-)
 
 
 @click.group(cls=Group)
 def evaluate() -> None:
-    """Score a model and print the scores."""
-
-
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(JUDGED):
-        command = option(command)
-    return command
+    """Score models and print the scores."""
 
 
 @evaluate.command()
-@_with_options
-def sticker(**given: Any) -> None:
+@DATA
+@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/sticker if left out.")
+@click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores and pictures; out/evaluate/sticker if left out.")
+@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by.")
+@AS_JSON
+def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
     """Score the sticker model.
 
     A judge of pictures and words, trained on real stickers only and checked on real ones that it did not see, reads
     what the model draws.
     """
-    _judge("sticker", "mobigen.train.evaluate", **given)
+    with needs_extra("train", "evaluating"):
+        from mobigen.train.evaluate import evaluate_sticker
+    _score("sticker", evaluate_sticker, data, weights, out, samples, as_json)
 
 
 @evaluate.command()
-@_with_options
-def cutout(**given: Any) -> None:
+@DATA
+@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/cutout if left out.")
+@click.option("--out", type=FOLDER, metavar="DIR", help="Takes the scores; out/evaluate/cutout if left out.")
+@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Photos to judge by.")
+@AS_JSON
+def cutout(data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
     """Score the cutout model: clicks are simulated on photos that are held out."""
-    _judge("cutout", "mobigen.train.evaluate_cutout", **given)
-
-
-def _judge(
-    name: str, module: str, data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool
-) -> None:
-    check_folder(data, "--data")
     with needs_extra("train", "evaluating"):
-        score = getattr(import_module(module), f"evaluate_{name}")
+        from mobigen.train.evaluate_cutout import evaluate_cutout
+    _score("cutout", evaluate_cutout, data, weights, out, samples, as_json)
+
+
+def _score(
+    name: str,
+    score: Callable[..., Mapping[str, Any]],
+    data: Path,
+    weights: Path | None,
+    out: Path | None,
+    samples: int,
+    as_json: bool,
+) -> None:
+    """Score one model, and print a line a number."""
+    check_folder(data, "--data")
     scores = score(
         data=data,
         weights=weights or Path("weights", name),
@@ -107,6 +109,8 @@ def upscale(
         sets=sets or SETS,
     )
     if as_json:
+        from dataclasses import asdict
+
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         print_table(list(_table(rows, PUBLISHED)), names=2)
@@ -127,7 +131,7 @@ def _table(rows: Sequence[Row], published: Sequence[Published]) -> Iterator[list
     for scale in dict.fromkeys(row.scale for row in rows):
         for row in rows:
             if row.scale == scale:
-                scores = [text for name in sets for text in _score(row.scores[name])]
+                scores = [text for name in sets for text in _pair(row.scores[name])]
                 counts = _number(row.parameters, "{:,}"), _giga(row.macs), _number(row.milliseconds, "{:.1f}")
                 yield [row.name, f"x{scale}", *scores, *counts]
         for each in published:
@@ -136,7 +140,7 @@ def _table(rows: Sequence[Row], published: Sequence[Published]) -> Iterator[list
                 yield [f"{each.name} ({each.source})", f"x{scale}", *scores, _number(each.parameters, "{:,}"), "", ""]
 
 
-def _score(pair: tuple[float, float]) -> list[str]:
+def _pair(pair: tuple[float, float]) -> list[str]:
     return [f"{pair[0]:.2f}", f"{pair[1]:.4f}"]
 
 

@@ -1,4 +1,4 @@
-"""Drawn stickers, photos and label maps for tests and first tries, packed like the real ones."""
+"""Drawn stickers, label maps and photos for tests and first tries, packed like the real ones."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,9 +24,9 @@ from torch.export import ExportedProgram
 
 from mobigen import __version__
 from mobigen.errors import ExportError, MissingExtraError
-from mobigen.export.decompositions import COREML, way_round
+from mobigen.export.decompositions import COREML, Decompositions, way_round
 from mobigen.export.mlprogram import WEIGHT_THRESHOLD, WEIGHTS, check_program, features
-from mobigen.export.program import Decompositions, by_name, first_line, trace
+from mobigen.export.program import by_name, first_line, trace
 from mobigen.export.quiet import quiet
 from mobigen.export.replacing import replacing
 from mobigen.models.network import Network
@@ -162,6 +163,7 @@ def _write(program: ExportedProgram, signature: Signature, path: Path, precision
             )
             _compress(model, precision).save(str(path))
         except Exception as error:  # the converter raises whatever its parts raise
+            traceback.clear_frames(error.__traceback__)  # one holds a temporary folder, which goes now, in silence
             what = way_round(first_line(error))
             raise ExportError(f"{signature.component} cannot be converted to Core ML: {what}") from error
 

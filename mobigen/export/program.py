@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from mobigen.errors import ExportError, MobigenError
-from mobigen.export.decompositions import Table, cure
+from mobigen.export.decompositions import Decompositions, Table, cure, decompose
 from mobigen.models.network import Network
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "Decompositions", "by_name", "capture", "first_line", "trace"]
+__all__ = ["EXAMPLE_SEED", "HIGHEST_RANK", "by_name", "capture", "first_line", "trace"]
 
-Decompositions = Mapping[torch._ops.OperatorBase, Callable[..., Any]]
 NONE: Table = {}
 HIGHEST_RANK = 5  # of any tensor: Core ML has no more, and phones' accelerators often have less
 EXAMPLE_SEED = 0
@@ -83,9 +81,9 @@ def _rewrite(program: ExportedProgram, cures: Table, decompositions: Decompositi
     """Cured after it was decomposed, since torch's decompositions may bring what needs a cure."""
     if decompositions is None:
         return cure(program, cures)
-    decomposed = program.run_decompositions(dict(decompositions))
+    decomposed = decompose(program, decompositions)
     cured = cure(decomposed, cures)
-    return cured if cured is decomposed else cured.run_decompositions(dict(decompositions))
+    return cured if cured is decomposed else decompose(cured, decompositions)
 
 
 def by_name(functions: Network | Mapping[str, Network], only: str) -> dict[str, Network]:

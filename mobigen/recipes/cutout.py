@@ -43,6 +43,7 @@ def make_task(workspace: Workspace) -> SegmentTask:
 RECIPE = Recipe(
     name="cutout",
     makes="image_encoder",
+    model="cutout",
     task=make_task,
     settings=RunSettings(
         minutes=8,

@@ -37,6 +37,7 @@ def make_decoder_task(workspace: Workspace) -> DecoderDistillation:
 ENCODER = Recipe(
     name="cutout-sam-encoder",
     makes="sam_encoder",
+    model="cutout",
     task=make_encoder_task,
     settings=RunSettings(minutes=60, train_batch_size=64, learning_rate=1e-3, mixed_precision="bf16"),
     distils=True,
@@ -44,6 +45,7 @@ ENCODER = Recipe(
 DECODER = Recipe(
     name="cutout-sam-decoder",
     makes="sam_decoder",
+    model="cutout",
     task=make_decoder_task,
     settings=RunSettings(minutes=60, train_batch_size=32, learning_rate=5e-4, mixed_precision="bf16"),
     distils=True,

@@ -18,6 +18,7 @@ def make_task(workspace: Workspace) -> SegmentTask:
 RECIPE = Recipe(
     name="cutout-squeezesam",
     makes="squeezesam",
+    model="cutout",
     task=make_task,
     settings=RunSettings(
         minutes=20,

@@ -125,3 +125,15 @@ def test_folders_that_are_not_there(place, option):
 def test_a_data_folder_without_pictures(place, tmp_path):
     options = ["--weights", place / "weights", "--no-times"]
     assert_one_line_and_code_2(run("evaluate", "upscale", "--data", tmp_path, *options), "no test set in")
+
+
+def test_clicks_are_scored_by_a_command_of_their_own(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "mobigen.train.evaluate_cutout.evaluate_cutout",
+        lambda **options: calls.append(options) or {"single": {"centre": {"1": 0.9}}},
+    )
+    result = run("evaluate", "cutout", "--data", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "single centre 1: 0.9\n"
+    assert (calls[0]["weights"], calls[0]["out"]) == (Path("weights/cutout"), Path("out/evaluate/cutout"))

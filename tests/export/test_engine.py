@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -11,14 +12,17 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
 
 import tiny_bundle as tiny  # noqa: E402
+from tiny_networks import examples, results  # noqa: E402
 
 import mobigen  # noqa: E402
 from mobigen.bundle import load_bundle, measure  # noqa: E402
 from mobigen.errors import ConfigError, ExportError, ParityError  # noqa: E402
 from mobigen.export import engine, parity, source  # noqa: E402
 from mobigen.export.backends import THREADS, LiteRTBackend  # noqa: E402
+from mobigen.export.reference.executor import ReferenceComponent  # noqa: E402
 from mobigen.export.source import read_source  # noqa: E402
 from mobigen.export.tasks.text_to_image import PARITY_PROMPTS  # noqa: E402
+from mobigen.runtime.litert import LiteRTComponent  # noqa: E402
 
 COMPONENTS = set(tiny.JOINED["components"])
 
@@ -215,3 +219,23 @@ def test_a_network_of_one_size_has_no_other(tiny_weights, tmp_path):
     with pytest.raises(ConfigError, match="text_encoder is made for one size"):
         export(tiny_weights, tmp_path / "sticker", sizes={"text_encoder": [3]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_graph_serves_several_sizes_on_both_runtimes(tiny_weights, tmp_path):
+    source = read_source("polished", tiny_weights / "decoder")
+    plan = {"litert": {"decoder": "float32"}, "coreml": {"decoder": "float16"}}
+    bundle = load_bundle(engine.export_model(source, tmp_path / "polished", plan, sizes={"decoder": [32, 64]}))
+    decoder = bundle.metadata.components["decoder"]
+    assert {name: each.outputs[0].shape[-1] for name, each in decoder.sizes.items()} == {"size_64": 64, "size_32": 32}
+    assert bundle.function("decoder") == "size_64"  # the network's own
+    network = source.networks["decoder"].at_size(32)
+    inputs = {name: each.numpy() for name, each in examples(network).items()}
+    wanted = results(network, examples(network))[0].numpy()
+    small = decoder.sizes["size_32"]
+    litert = LiteRTComponent(bundle.graph("decoder", "litert"), small, 1, "size_32")
+    np.testing.assert_allclose(litert(**inputs)["image"], wanted, atol=1e-4 * np.abs(wanted).max())
+    coreml = ReferenceComponent(bundle.graph("decoder", "coreml"), small, "float16", "size_32")
+    np.testing.assert_allclose(coreml(**inputs)["image"], wanted, atol=1e-2 * np.abs(wanted).max())
+    report = json.loads((bundle.folder / "report.json").read_text())["backends"]
+    assert report["coreml"]["graphs"][0]["meaning_error"] < 1e-6
+    assert report["coreml"]["graphs"][0]["timing"] is None or sys.platform == "darwin"

@@ -33,7 +33,8 @@ def constant(name, make, expected, target="iOS18", shape=ZEROS.shape):
 
 CASES = [
     constant("constexpr_affine_dequantize",
-             lambda mb: mb.constexpr_affine_dequantize(quantized_data=CODES, zero_point=np.uint8(2), scale=SCALE, axis=0),
+             lambda mb: mb.constexpr_affine_dequantize(
+                 quantized_data=CODES, zero_point=np.uint8(2), scale=SCALE, axis=0),
              (CODES - 2.0) * np.array([[0.5], [0.25]]), "iOS16"),
     constant("constexpr_cast",
              lambda mb: mb.constexpr_cast(source_val=BLOCKS.astype(np.float16), output_dtype="fp32"),
@@ -57,7 +58,7 @@ CASES = [
              TABLE[CODES] * np.array([1, 1, 1, -1, -1, -1])),
     constant("constexpr_lut_to_dense of vectors",
              lambda mb: mb.constexpr_lut_to_dense(
-                 indices=small(CODES, "uint2"), lut=np.stack([TABLE, 10 * TABLE], 1).reshape(1, 1, 4, 2), vector_axis=0),
+                 indices=small(CODES, "uint2"), lut=np.stack([TABLE, 10 * TABLE], 1)[None, None], vector_axis=0),
              np.stack([TABLE[CODES[0]], 10 * TABLE[CODES[0]], TABLE[CODES[1]], 10 * TABLE[CODES[1]]]),
              shape=(4, 6)),
     constant("constexpr_sparse_to_dense",

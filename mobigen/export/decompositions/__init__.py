@@ -6,10 +6,10 @@ test that fails without it. A construct that a converter gets right is left as i
 
 from mobigen.export.decompositions import arithmetic, convolution, order, resize
 from mobigen.export.decompositions.advice import way_round
-from mobigen.export.decompositions.cure import Cure, Table, cure
+from mobigen.export.decompositions.cure import Cure, Decompositions, Table, cure, decompose
 
-__all__ = ["COREML", "LITERT", "TABLE", "Cure", "Table", "cure", "way_round"]
+__all__ = ["COREML", "LITERT", "TABLE", "Cure", "Decompositions", "Table", "cure", "decompose", "way_round"]
 
-TABLE: Table = {**arithmetic.BOTH, **resize.BOTH, **convolution.BOTH}  # for both converters
-COREML: Table = {**TABLE, **arithmetic.COREML, **resize.COREML}
+TABLE: Table = {**arithmetic.BOTH, **resize.BOTH, **convolution.BOTH, **order.BOTH}  # for both converters
+COREML: Table = {**TABLE, **arithmetic.COREML, **resize.COREML, **convolution.COREML}
 LITERT: Table = {**TABLE, **convolution.LITERT, **order.LITERT}

@@ -114,12 +114,6 @@ def group_norm(x: Tensor, groups: int, *arguments: Any) -> Tensor:
     return aten.group_norm(x.flatten(3), groups, *arguments).reshape(x.shape)
 
 
-def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """(B, g * n, ...) -> (B, n * g, ...), at rank 4."""
-    batch, channels = x.shape[:2]
-    return x.reshape(batch, groups, channels // groups, -1).transpose(1, 2).reshape(x.shape)
-
-
 def is_circular(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> bool:
     """Core ML has no such padding."""
     return mode == "circular"
@@ -157,9 +151,7 @@ def _repeat_heads(x: Tensor, heads: int) -> Tensor:
 
 BOTH: Table = {
     aten.add.Tensor: Cure(add, has_scale),
-    aten.add.Scalar: Cure(add, has_scale),
     aten.sub.Tensor: Cure(subtract, has_scale),
-    aten.sub.Scalar: Cure(subtract, has_scale),
     aten.rsub.Tensor: Cure(subtract_from, has_scale),
     aten.rsub.Scalar: Cure(subtract_from, has_scale),
 }
@@ -171,7 +163,6 @@ COREML: Table = {
     aten.triu.default: Cure(triu),
     aten.tril.default: Cure(tril),
     aten.group_norm.default: Cure(group_norm, is_volume),
-    aten.channel_shuffle.default: Cure(channel_shuffle),
     aten.pad.default: Cure(pad_circular, is_circular),
     aten.scaled_dot_product_attention.default: Cure(attention, shares_heads),
     aten.softplus.default: Cure(softplus, has_low_threshold),

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mobigen.export.decompositions.cure import Cure, Table
 
-__all__ = ["BOTH", "LITERT"]
+__all__ = ["BOTH", "COREML", "LITERT"]
 
 aten = torch.ops.aten
 Sizes = Sequence[int]
@@ -28,8 +28,21 @@ def is_extended(
     output_padding: Sizes = (0,),
     *others: Any,
 ) -> bool:
-    """LiteRT fills the extension with zeros, where torch has what the kernel leaves there."""
-    return any(output_padding)
+    """Whether it has an output padding besides another, which LiteRT's converter cannot make one operation of."""
+    return any(output_padding) and any(padding)
+
+
+def is_open(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = (1,),
+    padding: Sizes = (0,),
+    output_padding: Sizes = (0,),
+    *others: Any,
+) -> bool:
+    """Whether it has an output padding and no other, which Core ML's converter trips over."""
+    return any(output_padding) and not any(padding)
 
 
 def transposed(
@@ -108,9 +121,13 @@ def fold(x: Tensor, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes,
     return y.reshape(*x.shape[:-2], -1, *size)
 
 
-BOTH: Table = {
-    aten.col2im.default: Cure(fold),
+BOTH: Table = {aten.col2im.default: Cure(fold)}
+COREML: Table = {
+    aten.conv_transpose1d.default: Cure(transposed, is_open),
+    aten.conv_transpose2d.input: Cure(transposed, is_open),
+}
+LITERT: Table = {
     aten.conv_transpose1d.default: Cure(transposed, is_extended),
     aten.conv_transpose2d.input: Cure(transposed, is_extended),
+    aten.conv3d.default: Cure(volume, has_groups),
 }
-LITERT: Table = {aten.conv3d.default: Cure(volume, has_groups)}

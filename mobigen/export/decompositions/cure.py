@@ -6,6 +6,7 @@ resizing matrix, a mask), and it replaces every node of an operation, also those
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node
 from torch.fx.node import map_arg
 
-__all__ = ["Cure", "Table", "cure"]
+__all__ = ["Cure", "Decompositions", "Table", "cure", "decompose"]
 
 
 def always(*arguments: Any, **options: Any) -> bool:
@@ -30,12 +31,13 @@ class Cure(NamedTuple):
 
 
 Table = Mapping[torch._ops.OpOverload, Cure]
+Decompositions = Mapping[torch._ops.OperatorBase, Callable[..., Any]]
 
 
 def cure(program: ExportedProgram, table: Table) -> ExportedProgram:
     """The same function in operations that a converter translates rightly; the program itself if it needs no cure."""
     if any(_mutates(node) for node in program.graph.nodes):  # `x += y` is another operation than `x + y`
-        program = program.run_decompositions({})
+        program = decompose(program, {})
     if not any(_needs(node, table) for node in program.graph.nodes):
         return program
     module = program.module()
@@ -45,6 +47,13 @@ def cure(program: ExportedProgram, table: Table) -> ExportedProgram:
     module.recompile()
     arguments, inputs = program.example_inputs
     return torch.export.export(module, arguments, inputs, strict=False)
+
+
+def decompose(program: ExportedProgram, decompositions: Decompositions) -> ExportedProgram:
+    """`run_decompositions`, without the warnings of torch about itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return program.run_decompositions(dict(decompositions))
 
 
 def _mutates(node: Node) -> bool:

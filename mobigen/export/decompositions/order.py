@@ -1,4 +1,7 @@
-"""Order and running products for LiteRT, whose interpreter has no sort: every value compared with every other."""
+"""Order and running products, for LiteRT, whose interpreter has no sort, and stable order, which Core ML has not.
+
+Every value is compared with every other.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from torch import Tensor
 from mobigen.errors import ExportError
 from mobigen.export.decompositions.cure import Cure, Table
 
-__all__ = ["LITERT", "MOST_COMPARISONS"]
+__all__ = ["BOTH", "LITERT", "MOST_COMPARISONS"]
 
 aten = torch.ops.aten
 MOST_COMPARISONS = 2**24  # 64 MB in float32
@@ -19,7 +22,7 @@ def _ranked(x: Tensor, dim: int, descending: bool, count: int) -> tuple[Tensor, 
     size = x.shape[dim]
     if x.numel() * size > MOST_COMPARISONS:
         raise ExportError(
-            f"LiteRT has no sort, and {x.numel() // size} x {size} values are too many to compare each with each; "
+            f"{x.numel() // size} x {size} values are too many to sort by comparing each with each; "
             "sort outside of the graph"
         )
     rows = x.movedim(dim, -1)
@@ -27,8 +30,8 @@ def _ranked(x: Tensor, dim: int, descending: bool, count: int) -> tuple[Tensor, 
     others = values.transpose(1, 2)  # [row, other, value] below
     place = torch.arange(size)
     earlier = others > values if descending else others < values
-    tie = (others == values) & (place[:, None] < place)
-    rank = (earlier | tie).to(x.dtype).sum(1, keepdim=True)
+    tie = torch.logical_and(others == values, place[:, None] < place)
+    rank = torch.logical_or(earlier, tie).to(x.dtype).sum(1, keepdim=True)
     match = rank == torch.arange(count, dtype=x.dtype)[:, None]  # [row, rank, value]
     ordered = torch.where(match, values, torch.zeros((), dtype=x.dtype)).sum(2)
     index = torch.where(match, place.to(torch.int32), torch.zeros((), dtype=torch.int32)).sum(2).to(torch.int64)
@@ -70,9 +73,9 @@ def one_hot(x: Tensor, classes: int = -1) -> Tensor:
     return (x.unsqueeze(-1) == torch.arange(classes, dtype=x.dtype)).to(torch.int64)
 
 
+BOTH: Table = {aten.sort.stable: Cure(stable_sort)}
 LITERT: Table = {
     aten.sort.default: Cure(sort),
-    aten.sort.stable: Cure(stable_sort),
     aten.argsort.default: Cure(argsort),
     aten.topk.default: Cure(topk),
     aten.cumprod.default: Cure(cumprod),

@@ -29,7 +29,8 @@ Resize = Callable[..., Tensor]
 
 
 def linear_rows(old: int, new: int, align_corners: bool, factor: float | None = None) -> np.ndarray:
-    """(new, old): every new sample between two old ones."""
+    """(new, old): every new sample between two old ones; torch leaves an axis alone whose size stays."""
+    factor = None if old == new else factor
     source = np.maximum(_sources(old, new, align_corners, factor), 0)
     below = np.minimum(np.floor(source).astype(int), old - 1)
     rows = np.zeros((new, old))
@@ -70,11 +71,10 @@ def _smooth_rows(kernel: Kernel, reach: int, scale: float, old: int, new: int) -
     return weights / weights.sum(1, keepdims=True)
 
 
-def nearest_index(old: int, new: int, factor: float | None = None, centred: bool = False) -> list[int]:
-    """The old sample below every new one or, `centred`, the one that holds its middle."""
+def nearest_index(old: int, new: int, factor: float | None = None) -> list[int]:
+    """The old sample at or before the start of every new one."""
     step = np.float32(_scale(old, new, False, factor))  # single precision decides torch's ties
-    source = (np.arange(new, dtype=np.float32) + np.float32(0.5 if centred else 0)) * step
-    return np.minimum(np.floor(source).astype(int), old - 1).tolist()
+    return np.minimum(np.floor(np.arange(new, dtype=np.float32) * step).astype(int), old - 1).tolist()
 
 
 def _scale(old: int, new: int, align_corners: bool, factor: float | None) -> float:
@@ -126,15 +126,18 @@ def _multiply(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
     return product.reshape(*x.shape[:axis], len(matrix), *x.shape[axis + 1 :])
 
 
-def by_index(centred: bool) -> Resize:
+def by_index(x: Tensor, sizes: Sizes, factors: Factors = None) -> Tensor:
     """The resizing of maps (B, C, ...) by taking the nearest samples axis by axis."""
+    for axis, index in enumerate(_indices(x, sizes, factors), start=2):
+        x = _take(x, axis, index)
+    return x
 
-    def resize(x: Tensor, sizes: Sizes, factors: Factors = None) -> Tensor:
-        for axis, (old, new, factor) in enumerate(_new_sizes(x, sizes, factors), start=2):
-            x = _take(x, axis, nearest_index(old, new, factor, centred))
-        return x
 
-    return resize
+def _indices(x: Tensor, sizes: Sizes, factors: Factors) -> list[list[int]]:
+    """Of every axis after the channels; for maps, torch forgets a factor if the size stays or doubles all the same."""
+    exact = (1, 2) if x.dim() == 4 else ()
+    axes = _new_sizes(x, sizes, factors)
+    return [nearest_index(old, new, None if new / old in exact else factor) for old, new, factor in axes]
 
 
 def _take(x: Tensor, axis: int, index: list[int]) -> Tensor:
@@ -162,40 +165,28 @@ def _repeat(x: Tensor, axis: int, times: int) -> Tensor:
 def is_uneven(x: Tensor, sizes: Sizes, factors: Factors = None) -> bool:
     """Whether some samples are repeated more often than others, or left out.
 
-    LiteRT then takes the sample of the middle, which is "nearest-exact"; Core ML is told a ratio that is a little off.
+    LiteRT then takes the sample in the middle. Core ML is told a factor, 1e-4 larger than the sizes have it unless the
+    caller gave one; its definition leaves open whether that or the sizes decide, which can be a whole sample.
     """
-    axes = _new_sizes(x, sizes, factors)
-    return not all(is_repetition(nearest_index(old, new, factor), old) for old, new, factor in axes)
+    axes = zip(_indices(x, sizes, factors), x.shape[2:], strict=True)
+    return not all(is_repetition(index, old) for index, old in axes)
 
 
 def is_off_scale(x: Tensor, sizes: Sizes, align_corners: bool, factors: Factors = None) -> bool:
-    """Whether torch goes by the caller's factor although the sizes have another; the converters go by the sizes."""
+    """Whether torch goes by the caller's factor where the sizes have another: LiteRT goes by them, Core ML refuses."""
     axes = _new_sizes(x, sizes, factors)
     return not align_corners and any(factor and old * factor != new for old, new, factor in axes)
 
 
-def is_broken(x: Tensor, sizes: Sizes, align_corners: bool, factors: Factors = None) -> bool:
-    """Whether a ratio is no integer: Core ML's converter adds 1e-4 to the new size."""
-    axes = _new_sizes(x, sizes, factors)
-    return not align_corners and any(new % old or (factor and old * factor != new) for old, new, factor in axes)
-
-
-linear = by_matrices(linear_rows)
-cubic = by_matrices(cubic_rows)
 BOTH: Table = {
-    aten.upsample_nearest1d.vec: Cure(by_index(centred=False), is_uneven),
-    aten.upsample_nearest2d.vec: Cure(by_index(centred=False), is_uneven),
-    aten.upsample_nearest3d.vec: Cure(by_index(centred=False)),
-    aten._upsample_nearest_exact1d.vec: Cure(by_index(centred=True)),
-    aten._upsample_nearest_exact2d.vec: Cure(by_index(centred=True)),
-    aten._upsample_nearest_exact3d.vec: Cure(by_index(centred=True)),
-    aten.upsample_bilinear2d.vec: Cure(linear, is_off_scale),
-    aten.upsample_bicubic2d.vec: Cure(cubic),
+    aten.upsample_nearest2d.vec: Cure(by_index, is_uneven),
+    aten.upsample_bilinear2d.vec: Cure(by_matrices(linear_rows), is_off_scale),
+    aten.upsample_bicubic2d.vec: Cure(by_matrices(cubic_rows)),
     aten._upsample_bilinear2d_aa.vec: Cure(by_matrices(smooth_linear_rows)),
     aten._upsample_bicubic2d_aa.vec: Cure(by_matrices(smooth_cubic_rows)),
 }
 COREML: Table = {
-    aten.upsample_linear1d.vec: Cure(linear, is_broken),
-    aten.upsample_bilinear2d.vec: Cure(linear, is_broken),
-    aten.upsample_trilinear3d.vec: Cure(linear),
+    aten.upsample_nearest1d.vec: Cure(by_index, is_uneven),
+    aten.upsample_linear1d.vec: Cure(by_matrices(linear_rows), is_off_scale),
+    aten.upsample_trilinear3d.vec: Cure(by_matrices(linear_rows)),
 }

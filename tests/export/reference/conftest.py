@@ -1,7 +1,9 @@
 """Programs that the tests of the reference executor share, converted once."""
 
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mobigen.export.quiet import quiet
@@ -20,3 +22,38 @@ def packages(tmp_path_factory):
         return made[name]
 
     return save
+
+
+@cache
+def traced(kind):
+    """A tiny network as a graph of torch operations."""
+    import torch
+    from tiny_networks import tiny
+
+    from mobigen.export.program import trace
+
+    unseen = {torch.ops.aten.alias.default: lambda x: x}  # coremltools does not know it
+    return trace(tiny(kind)).run_decompositions(unseen)
+
+
+@pytest.fixture(scope="session")
+def network_package(packages):
+    """A tiny network of `kind` as an .mlpackage."""
+
+    def convert(kind, precision, target):
+        import coremltools as ct
+        from tiny_networks import tiny
+
+        outputs = tiny(kind).signature().outputs
+        return ct.convert(
+            traced(kind),
+            outputs=[ct.TensorType(name=spec.name, dtype=np.float32) for spec in outputs],
+            minimum_deployment_target=ct.target[target],
+            compute_precision=ct.precision[precision],
+        )
+
+    def make(kind, precision="FLOAT32", target="iOS18"):
+        name = f"{kind.__name__}-{precision}-{target}"
+        return packages(name, lambda: convert(kind, precision, target))
+
+    return make

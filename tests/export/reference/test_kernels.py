@@ -1,5 +1,8 @@
 """Every operation against a formula of NumPy, in programs that coremltools built and saved."""
 
+import inspect
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -26,12 +29,11 @@ def convert(target):
     with quiet():
         import coremltools as ct
         from coremltools.converters.mil import mil
-        from coremltools.converters.mil.mil import Builder as mb
-        from coremltools.converters.mil.mil import Function, types
+        from coremltools.converters.mil.mil import Builder, Function, types
 
         kinds = {"float32": types.fp32, "int32": types.int32}
         inputs = {
-            f"{label}_{name}": mb.placeholder(shape=array.shape, dtype=kinds[array.dtype.name])
+            f"{label}_{name}": Builder.placeholder(shape=array.shape, dtype=kinds[array.dtype.name])
             for label, case in numbered(target)
             for name, array in case.inputs.items()
         }
@@ -39,10 +41,10 @@ def convert(target):
         with Function(inputs, opset_version=ct.target[target]) as function:
             outputs = []
             for label, case in numbered(target):
-                results = case.build(mb, **{name: function.inputs[f"{label}_{name}"] for name in case.inputs})
+                results = case.build(Builder, **{name: function.inputs[f"{label}_{name}"] for name in case.inputs})
                 for number, result in enumerate(results if isinstance(results, (tuple, list)) else (results,)):
                     plain = "fp32" if types.is_float(result.dtype) else "int32"
-                    outputs.append(mb.cast(x=result, dtype=plain, name=f"{label}_out{number}"))
+                    outputs.append(Builder.cast(x=result, dtype=plain, name=f"{label}_out{number}"))
             function.set_outputs(outputs)
             program.add_function("main", function)
         return ct.convert(
@@ -55,7 +57,7 @@ def convert(target):
 
 @pytest.fixture(scope="module")
 def programs(packages):
-    return {target: read_package(packages(target, lambda: convert(target))) for target in TARGETS}
+    return {target: read_package(packages(target, partial(convert, target))) for target in TARGETS}
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +93,13 @@ def test_every_kind_of_operation_has_a_case(programs):
     used = set().union(*(operations(program) for program in programs.values()))
     assert set(KERNELS) <= used
     assert len(KERNELS) > 130
+
+
+def test_every_parameter_that_coremltools_writes_is_known():
+    with quiet():
+        from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+    definitions = {kind: forms.values() for kind, forms in SSAOpRegistry.core_ops.items() if kind in KERNELS}
+    assert len(definitions) == len(KERNELS)
+    for kind, forms in definitions.items():
+        known = set(inspect.signature(KERNELS[kind]).parameters)
+        assert known == set().union(*(form.input_spec.input_types for form in forms))
