@@ -1,22 +1,33 @@
 """Pictures on disk, written whole or not at all, with what made them inside; and contact sheets.
 
-The only file that opens media files.
+With `png` and `video`, the only files that open media files.
 """
 
 import json
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
 from mobigen.errors import InputError
 
-__all__ = ["SUFFIXES", "contact_sheet", "open_photo", "read_parameters", "save_image", "write_file"]
+__all__ = [
+    "PNG_KEY",
+    "SUFFIXES",
+    "contact_sheet",
+    "open_photo",
+    "open_picture",
+    "read_parameters",
+    "replacing_file",
+    "save_image",
+    "write_file",
+]
 
 SUFFIXES = (".png", ".webp")
 PNG_KEY = "mobigen"  # the text chunk with the parameters as JSON; WebP has them in Exif's ImageDescription
@@ -59,9 +70,21 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         InputError: the folder is missing or not writable, or the disk is full.
     """
+    with replacing_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when all went well, and vanishes when it did not.
+
+    Raises:
+        InputError: the folder is missing or not writable, or the disk is full.
+    """
     temporary = path.with_name(f".mobigen-{os.urandom(6).hex()}.part")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("xb") as file:
+            yield file
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place or make room") from error
@@ -93,20 +116,66 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
     Raises:
         InputError: the file is missing, not a picture, damaged, or too large to be held.
     """
+    with _reading(path) as image:
+        return _as_rgb(ImageOps.exif_transpose(image))
+
+
+def open_picture(path: str | os.PathLike[str]) -> Image.Image:
+    """A picture in mode L, RGB or RGBA, upright as its Exif data say; its ICC profile, if it holds, is in `info`.
+
+    16 bits become 8, CMYK and palettes RGB; of a phone's several pictures in one file the first counts.
+
+    Raises:
+        InputError: the file is missing, not a picture, damaged, too large to be held, or animated.
+    """
+    with _reading(path) as image:
+        count = getattr(image, "n_frames", 1)
+        if count > 1 and image.format != "MPO":
+            raise InputError(f"{path} has {count} pictures; save the one that is meant, or give a video file")
+        upright = ImageOps.exif_transpose(image)
+        plain = _as_plain(upright)
+        if plain is not upright and image.mode == "CMYK":
+            plain.info.pop("icc_profile", None)  # which speaks of inks
+        return plain
+
+
+@contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """A file opened by Pillow. Raises InputError for all that can go wrong while it is read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a panorama is no attack; twice that is
             with Image.open(path) as image:
-                return _as_rgb(ImageOps.exif_transpose(image))
+                yield image
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise InputError(f"{path} is larger than {most} megapixels; cut it into parts first") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is not a picture that can be read: {error}") from error
 
 
+def _as_plain(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image if not image.has_transparency_data or image.mode == "RGBA" else image.convert("RGBA")
+    if image.mode.startswith("I"):
+        return _as_8_bits(image)
+    if image.mode == "F":
+        raise ValueError("its numbers are floating-point; save it with 8 or 16 bits")
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _as_8_bits(image: Image.Image) -> Image.Image:
+    """16 or 32 bits of grey as L."""
+    return image.point(lambda value: value / 257).convert("L")
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 or 32 bits of grey
-        image = image.point(lambda value: value / 257).convert("L")
+    if image.mode.startswith("I"):
+        image = _as_8_bits(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     ground = Image.new("RGBA", image.size, (255, 255, 255, 255))

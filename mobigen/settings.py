@@ -14,8 +14,10 @@ __all__ = [
     "SamplerPlan",
     "Settings",
     "TextToImageSettings",
+    "UpscaleSettings",
 ]
 
+UPSCALES = (2, 3, 4)
 TOKENIZER = "tokenizer"  # the name of a text model's tokenizer among the files of its bundle
 
 
@@ -49,11 +51,19 @@ class CutoutSettings:
 
 
 @dataclass(frozen=True)
+class UpscaleSettings:
+    """What an upscale pipeline has to know."""
+
+    scale: int
+    overlap: int  # pixels around a tile that its results depend on, or that are to be left to its neighbours
+
+
+@dataclass(frozen=True)
 class NetworksSettings:
     """Of bare networks, which no pipeline joins: nothing."""
 
 
-Settings = TextToImageSettings | CutoutSettings | NetworksSettings
+Settings = TextToImageSettings | CutoutSettings | UpscaleSettings | NetworksSettings
 
 
 def _read_networks(pipeline: Record, files: Collection[str]) -> NetworksSettings:
@@ -64,6 +74,13 @@ def _read_cutout(pipeline: Record, files: Collection[str]) -> CutoutSettings:
     settings = CutoutSettings(image_size=pipeline.count("image_size"), max_points=pipeline.count("max_points"))
     if settings.image_size % 2:
         raise pipeline.complaint("image_size", f"is {settings.image_size}, an even number is expected")
+    return settings
+
+
+def _read_upscale(pipeline: Record, files: Collection[str]) -> UpscaleSettings:
+    settings = UpscaleSettings(scale=pipeline.count("scale"), overlap=pipeline.count("overlap"))
+    if settings.scale not in UPSCALES:
+        raise pipeline.complaint("scale", f"is {settings.scale}, accepted: {', '.join(map(str, UPSCALES))}")
     return settings
 
 
@@ -128,5 +145,6 @@ SAMPLER_KINDS: dict[str, Callable[[int, tuple[float, ...]], bool]] = {
 SETTINGS: dict[str, Callable[[Record, Collection[str]], Settings]] = {  # task -> (pipeline, names of files) -> settings
     "text-to-image": _read_text_to_image,
     "cutout": _read_cutout,
+    "upscale": _read_upscale,
     "networks": _read_networks,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tiny_bundle as tiny
 import tiny_cutout
+import tiny_upscale
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch loads: tiny networks only wait for a second thread
@@ -60,3 +61,17 @@ def cutout_bundle(cutout_weights, tmp_path_factory):
     """The tiny cutout model's bundle, <folder>/cutout. Not to be changed."""
     pytest.importorskip("litert_torch")
     return tiny_cutout.write_bundle(tmp_path_factory.mktemp("export") / "cutout", cutout_weights)
+
+
+@pytest.fixture(scope="session")
+def upscale_weights(tmp_path_factory):
+    """A weights folder of a model named upscale-x2, as training leaves it."""
+    pytest.importorskip("torch")
+    return tiny_upscale.write_weights(tmp_path_factory.mktemp("upscale-weights"))
+
+
+@pytest.fixture(scope="session")
+def upscale_bundle(upscale_weights, tmp_path_factory):
+    """The tiny upscaler's bundle, <folder>/upscale-x2, with tiles of 24 and 16. Not to be changed."""
+    pytest.importorskip("litert_torch")
+    return tiny_upscale.write_bundle(tmp_path_factory.mktemp("export") / "upscale-x2", upscale_weights)

@@ -23,7 +23,10 @@ RUNTIME = {
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
     "letterbox": {"errors"},
+    "png": {"media"},
+    "video": {"errors"},
     "luma": set(),
+    "bicubic": set(),
     "sampling": {"errors"},
     "runtime": {"errors", "signature", "record", "bundle"},
     "pipelines": {
@@ -34,6 +37,7 @@ RUNTIME = {
         "media",
         "letterbox",
         "luma",
+        "bicubic",
         "sampling",
         "runtime",
         "",
@@ -43,7 +47,7 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma"}  # free for the making half
+TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma", "bicubic"}  # free for the making half
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

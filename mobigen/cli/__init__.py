@@ -7,7 +7,7 @@ below. It raises MobigenError for whatever a person can mend; the group turns th
 import click
 
 from mobigen import __version__
-from mobigen.cli import bench, cutout, data, doctor, evaluate, export, image, train
+from mobigen.cli import bench, cutout, data, doctor, evaluate, export, image, train, upscale
 from mobigen.cli.group import Group
 
 __all__ = ["cli"]
@@ -17,6 +17,7 @@ COMMANDS = (
     image.info,
     image.models,
     cutout.cutout,
+    upscale.upscale,
     data.data,
     train.train,
     train.distill,

@@ -10,15 +10,26 @@ from mobigen.errors import InputError
 if TYPE_CHECKING:
     from mobigen.pipelines.cutout import CutoutPredictor
     from mobigen.pipelines.text_to_image import TextToImageOutput, TextToImagePipeline
+    from mobigen.pipelines.upscale import UpscaleOutput, UpscalePipeline
 
-__all__ = ["PIPELINES", "CutoutPredictor", "TextToImageOutput", "TextToImagePipeline", "open_pipeline"]
+__all__ = [
+    "PIPELINES",
+    "CutoutPredictor",
+    "TextToImageOutput",
+    "TextToImagePipeline",
+    "UpscaleOutput",
+    "UpscalePipeline",
+    "open_pipeline",
+]
 
 PIPELINES: dict[str, str] = {  # the task that a bundle states -> module and class, imported when asked for
     "text-to-image": "mobigen.pipelines.text_to_image.TextToImagePipeline",
     "cutout": "mobigen.pipelines.cutout.CutoutPredictor",
+    "upscale": "mobigen.pipelines.upscale.UpscalePipeline",
 }
 PLACES = {  # of the other names that are taken from here
     "TextToImageOutput": "mobigen.pipelines.text_to_image.TextToImageOutput",
+    "UpscaleOutput": "mobigen.pipelines.upscale.UpscaleOutput",
 }
 
 

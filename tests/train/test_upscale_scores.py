@@ -7,8 +7,9 @@ import pytest
 import torch
 from tiny_networks import tiny
 
+from mobigen.bicubic import resize_matrix
 from mobigen.data.photos import read_photos, reduce
-from mobigen.data.resize import resize_matrix
+from mobigen.data.resize import resize
 from mobigen.data.synthetic import write_synthetic_photos
 from mobigen.errors import InputError, WeightsError
 from mobigen.models.autoencoder import Decoder
@@ -64,8 +65,6 @@ def by_matrices(pixels, height, width):
 
 
 def resized(small, scale):
-    from mobigen.data.resize import resize
-
     return resize(small, small.shape[2] * scale, small.shape[3] * scale)
 
 

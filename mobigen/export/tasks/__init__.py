@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from mobigen.export.source import Source
-from mobigen.export.tasks import cutout, networks, text_to_image
+from mobigen.export.tasks import cutout, networks, text_to_image, upscale
 from mobigen.export.tasks.trail import Requests, Trail
 from mobigen.runtime import Component
 
@@ -28,4 +28,9 @@ class ExportTask(Protocol):
         """The pipeline on these components, one trail a request; the same noise whatever the components."""
 
 
-TASKS: dict[str, ExportTask] = {"cutout": cutout, "networks": networks, "text-to-image": text_to_image}
+TASKS: dict[str, ExportTask] = {
+    "cutout": cutout,
+    "networks": networks,
+    "text-to-image": text_to_image,
+    "upscale": upscale,
+}
