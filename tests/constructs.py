@@ -78,6 +78,7 @@ CONSTRUCTS = {
     "atan2": call(aten.atan2.default, WRONG, RIGHT, lambda x: torch.atan2(x.round() + 0.0, x.flip(1).round() - 1)),
     "triu of -inf": call(aten.triu.default, WRONG, RIGHT, masked(lambda mask: mask.triu(1))),
     "tril of -inf": call(aten.tril.default, WRONG, RIGHT, masked(lambda mask: mask.tril(-1))),
+    "max pool": call(aten.max_pool2d.default, REFUSED, RIGHT, lambda x: F.max_pool2d(x, 2)),
     "lerp": call(aten.lerp.Scalar, REFUSED, RIGHT, lambda x: torch.lerp(x, x.square(), 0.3)),
     "group norm": Construct(nn.Sequential(Call(volume), nn.GroupNorm(2, 4)), aten.group_norm.default, REFUSED, RIGHT),
     "circular": call(aten.pad.default, REFUSED, RIGHT, lambda x: F.pad(x, (2, 1, 0, 3), mode="circular")),

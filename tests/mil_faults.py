@@ -39,6 +39,7 @@ SWAPPED = {  # pairs of inputs that could be taken for each other
     "sub": ("x", "y"),
 }
 DROPPED = {"conv": "bias", "layer_norm": "gamma", "linear": "bias", "scaled_dot_product_attention": "attn_mask"}
+MODES = {"gelu": ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")}
 FLAGS = {"matmul": ("transpose_x", "transpose_y"), "reduce_mean": ("keep_dims",), "concat": ("interleave",)}
 SCALARS = ("alpha", "beta", "epsilon", "value")
 AXES = ("axes", "axis")
@@ -92,15 +93,14 @@ class Planter:
     def kinds(self, step):
         """The operation is taken for a neighbour."""
         for other in NEIGHBOURS.get(step.kind, ()):
-            inputs = {name: given for name, given in step.inputs.items() if name != "epsilon"}
-            yield f"{step.kind} for {other}", replace(step, kind=other, inputs=inputs)
+            yield f"{step.kind} for {other}", replace(step, kind=other)
         if step.kind in RENAMED:
             other, old, new = RENAMED[step.kind]
             inputs = {new if name == old else name: given for name, given in step.inputs.items()}
             yield f"{step.kind} for {other}", replace(step, kind=other, inputs=inputs)
-        if step.kind == "gelu":
-            for mode in {"EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"} - {self.constant(step, "mode")}:
-                yield "mode of gelu", *self.with_constant(step, "mode", mode)
+        for mode in MODES.get(step.kind, ()):
+            if mode != self.constant(step, "mode"):
+                yield f"mode of {step.kind}", *self.with_constant(step, "mode", mode)
 
     def wiring(self, step):
         """Inputs or outputs are exchanged, forgotten or taken from the wrong place."""
@@ -147,14 +147,12 @@ class Planter:
                 yield f"{name} of {step.kind}", *self.with_constant(step, name, number * np.float32(10))
         for name in AXES:
             axes = self.constant(step, name)
-            if (
-                axes is not None and (axes != 0).all() and step.kind != "expand_dims"
-            ):  # there it is the same or no shape
+            if axes is not None and (axes != 0).all() and step.kind != "expand_dims":  # whose sizes tell all
                 yield f"{name} of {step.kind}", *self.with_constant(step, name, axes - np.sign(axes))
         if step.kind == "transpose":
             yield from self.orders(step)
         pad = self.constant(step, "pad")
-        if pad is not None and pad.any():
+        if step.kind == "conv" and pad is not None and pad.any():
             yield "padding on the wrong side", *self.with_constant(step, "pad", pad + np.resize([1, -1], pad.size))
             yield "dilations of conv", *self.doubled(step, pad)
         if step.kind == "slice_by_index":
@@ -194,7 +192,8 @@ class Planter:
                 ("turned round at the end", data[..., ::-1].copy()),
                 ("rolled by one", np.roll(data, 1)),
             ):
-                if not np.array_equal(changed, data):
+                twice = kind == "turned round at the end" and data.ndim == 1
+                if not twice and not np.array_equal(changed, data):
                     yield f"{name} {kind}", *self.with_constant(step, name, changed.astype(np.float32))
 
     def entry_off(self, data):

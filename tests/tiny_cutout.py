@@ -20,7 +20,7 @@ def networks():
 
     from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 
-    return tiny(ImageEncoder), tiny(ClickDecoder, points=POINTS)
+    return tiny(ImageEncoder), tiny(ClickDecoder, points=POINTS, depth=0)
 
 
 def write_weights(folder):

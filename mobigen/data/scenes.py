@@ -87,7 +87,8 @@ class SceneBatches:
         if self.stickers is not None:
             picked = draw_indices(len(self.stickers), count, generator).to(self.stickers.device)
             stickers = self.stickers[picked].to(self.device).permute(0, 3, 1, 2).float()
-            stickers = F.interpolate(premultiplied(stickers[:, :3], stickers[:, 3:] / 255), size=(size, size))
+            stickers = premultiplied(stickers[:, :3], stickers[:, 3:] / 255)
+            stickers = F.interpolate(stickers, size=(size, size), mode="bilinear", align_corners=False)
             which = torch.rand(count, 1, 1, 1, generator=generator, device=self.device) < 0.5
             objects = torch.where(which, stickers, objects)
         drawn = torch.rand(4, count, generator=generator, device=self.device) * 2 - 1

@@ -153,21 +153,21 @@ class EncoderStudent(nn.Module):
     def __init__(self, encoder: ImageEncoder, channels: int, grid: int):
         super().__init__()
         self.encoder, self.grid = encoder, grid
-        self.projection = nn.Conv2d(encoder.dims[0] + encoder.dims[1], channels, 1)
+        self.projection = nn.Conv2d(sum(encoder.dims), channels, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Pictures (B, S, S, 3) -> (B, channels, grid, grid)."""
-        embedding, middle, _, _ = self.encoder(image)
-        size = (self.grid, self.grid)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (B, S, S, 3) -> (B, channels, grid, grid), and saliency logits (B, 1, S/2, S/2)."""
+        *features, saliency = self.encoder(image)
         maps = [
-            F.interpolate(each.permute(0, 3, 1, 2), size, mode="bilinear", align_corners=False)
-            for each in (embedding, middle)
+            F.interpolate(each.permute(0, 3, 1, 2), (self.grid, self.grid), mode="bilinear", align_corners=False)
+            for each in features
         ]
-        return self.projection(torch.cat(maps, 1))
+        return self.projection(torch.cat(maps, 1)), saliency
 
 
 class EncoderDistillation:
-    """Loss: the squared error of the teacher's embedding as a share of its variance, and one minus the cosine."""
+    """Loss: the squared error of the teacher's embedding as a share of its variance, one minus the cosine, and the
+    saliency of the label maps, of which the teacher knows nothing."""
 
     def __init__(self, encoder: ImageEncoder, cache: EmbeddingCache, device: torch.device):
         """`cache`: filled."""
@@ -183,10 +183,13 @@ class EncoderDistillation:
         drawn = draw_indices(self.cache.shape[0], batch_size, generator)
         images = self.cache.masks.images[drawn.cpu()].to(self.device)
         target = self.cache.read(drawn)
-        found = self.networks[turn](images).float()
-        error = F.mse_loss(found, target) / target.var().clamp(min=1e-6)
-        cosine = F.cosine_similarity(found, target, dim=1).mean()
-        return Loss(error + 1 - cosine, {"error": error.detach(), "cosine": cosine.detach()})
+        labels = self.cache.masks.labels[drawn.cpu()].to(self.device)
+        found, saliency = self.networks[turn](images)
+        error = F.mse_loss(found.float(), target) / target.var().clamp(min=1e-6)
+        cosine = F.cosine_similarity(found.float(), target, dim=1).mean()
+        salient = mask_losses(saliency, F.avg_pool2d((labels > 0)[:, None].float(), 2)).mean()
+        parts = {"error": error.detach(), "cosine": cosine.detach(), "salient": salient.detach()}
+        return Loss(error + 1 - cosine + salient, parts)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["encoder"]

@@ -68,7 +68,7 @@ def convert(functions: Network | Mapping[str, Network], target: Path, precision:
     _check_target(functions, target)
     _check_extra(precision)
     networks = {name: wide_edges(network) for name, network in by_name(functions, FUNCTION).items()}
-    programs = {name: trace(network, COREML, _decompositions()) for name, network in networks.items()}
+    programs = {name: trace_for_coreml(network) for name, network in networks.items()}
     signatures = {name: network.signature() for name, network in networks.items()}
     with replacing(target) as path:
         if isinstance(functions, Network):
@@ -132,6 +132,11 @@ def _widen(value: Tensor) -> Tensor:
 
 def _widen_spec(spec: TensorSpec) -> TensorSpec:
     return replace(spec, dtype="int32") if spec.dtype == "uint8" else spec
+
+
+def trace_for_coreml(network: Network) -> ExportedProgram:
+    """The network in operations that Core ML's converter gets right; errors as of `trace`."""
+    return trace(network, COREML, _decompositions())
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What an ML Program must be, read from its protobuf: its signature's tensors, and weights in the form asked for."""
+"""What an ML Program must be, read from its protobuf: the signature's tensors, and weights in the form asked for."""
 
 from __future__ import annotations
 

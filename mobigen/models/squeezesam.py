@@ -174,7 +174,7 @@ class SqueezeSAM(Network):
         tokens, x = self.bottleneck(skips.pop())
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(x, skip)
-        vectors = torch.stack([head(tokens[:, index + 1]) for index, head in enumerate(self.mask_heads)][1:], 1)
+        vectors = torch.stack([head(tokens[:, index + 1]) for index, head in enumerate(self.mask_heads)], 1)[:, 1:]
         batch, _, height, width = x.shape
         masks = torch.matmul(vectors, x.flatten(2)).reshape(batch, MASKS, height, width)
         return masks, self.quality(tokens[:, 0])[:, 1:]

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 __all__ = ["ChannelRMSNorm", "RMSNorm", "modulate"]
 
 
+def widened(x: Tensor) -> Tensor:
+    """x in float32, or in float64 if it is that already: half precision squares badly."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class RMSNorm(nn.Module):
     """x / rms(x) * weight over the last axis (Zhang and Sennrich 2019, eq. 4).
 
@@ -20,9 +25,10 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) -> (..., dim); the mean square is taken in float32, the result has the type of `x`."""
-        wide = x.float()
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * self.weight.float()).to(x.dtype)
+        """(..., dim) -> (..., dim); the mean square is taken in float32 at least, the result has the type of `x`."""
+        wide = widened(x)
+        normed = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return (normed * self.weight.to(wide.dtype)).to(x.dtype)
 
 
 class ChannelRMSNorm(nn.Module):
@@ -34,7 +40,7 @@ class ChannelRMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        wide = x.float()
+        wide = widened(x)
         return (wide * torch.rsqrt(wide.square().mean(1, keepdim=True) + self.eps)).to(x.dtype)
 
 

@@ -99,8 +99,9 @@ class SegmentTask:
         return "segmenter"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        scenes = self.batches.draw(batch_size, generator)
-        session = begin(scenes, generator)
+        with torch.autocast(generator.device.type, enabled=False):  # places in bfloat16 would be pixels off
+            scenes = self.batches.draw(batch_size, generator)
+            session = begin(scenes, generator)
         saliency, answers = self.networks[turn](scenes.image, session, self.CLICKS)
         total = scenes.image.new_zeros(())
         parts: dict[str, Tensor] = {}

@@ -39,7 +39,7 @@ def test_weights_become_a_bundle(tiny_weights, tmp_path):
     assert [row.split()[:3] for row in rows] == [
         ["litert", "text_encoder", "float32"],
         ["litert", "denoiser", "float16"],
-        ["litert", "decoder", "int8-dynamic"],
+        ["litert", "decoder", PLANS["sticker"]["litert"]["decoder"]],
     ]
     assert together.startswith("litert   all, as a result")
     assert place == str(out)

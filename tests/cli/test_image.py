@@ -226,13 +226,28 @@ def test_an_unwritable_folder(tmp_path):
     assert_one_line_and_code_2(run("image", "a fox", "-o", tmp_path), "cannot write")
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
-    def fill(self, content):
-        with self.open("wb") as file:
-            file.write(content[: len(content) // 2])
+class Filling:
+    """A file on a disk that is full after half of what is written."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, content):
+        self.file.write(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", fill)
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, mode="r", **kw: Filling(real(self, mode)) if mode == "xb" else real(self, mode, **kw)
+    )
     result = run("image", "a fox", "-o", tmp_path)
     assert_one_line_and_code_2(result, "No space left on device")
     assert not list(tmp_path.iterdir())

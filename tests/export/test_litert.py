@@ -11,9 +11,11 @@ from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
 from mobigen.errors import ExportError  # noqa: E402
 from mobigen.export.litert import convert  # noqa: E402
-from mobigen.export.parity import compare  # noqa: E402
+from mobigen.export.parity import compare, psnr  # noqa: E402
+from mobigen.models.network import Network  # noqa: E402
 from mobigen.runtime.litert import LiteRTComponent  # noqa: E402
 from mobigen.runtime.torch import TorchComponent  # noqa: E402
+from mobigen.signature import Signature, TensorSpec  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,75 @@ def test_a_network_that_cannot_be_converted_is_named(networks, tmp_path):
             return torch.fft.ifft2(torch.fft.fft2(super().forward(latent))).real
 
     network = Spectrum(image_size=64, latent_channels=4, widths=(8, 8, 8), depth=1, head_width=4).eval()
-    with pytest.raises(ExportError, match="decoder cannot be converted to LiteRT"):
+    with pytest.raises(ExportError, match="decoder: the result of fft_fft2 is complex"):
         convert(network, tmp_path / "decoder.tflite")
+
+
+class Unknown(Network):
+    """What LiteRT's converter does not know, or LiteRT itself does not."""
+
+    component = "unknown"
+
+    def __init__(self, operation):
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, x):
+        return self.operation(x)
+
+    def signature(self):
+        return Signature(self.component, (TensorSpec("x", (1, 2, 4, 4)),), (TensorSpec("y", (1, 2, 4, 4)),))
+
+    def example_inputs(self, generator):
+        return {"x": torch.rand(1, 2, 4, 4, generator=generator)}
+
+
+def transpose_volume(x):
+    large = torch.nn.functional.conv_transpose3d(x[:, :, None], torch.ones(2, 2, 2, 2, 2), stride=2, padding=(0, 1, 1))
+    return torch.nn.functional.pad(large[:, :, 0], (-1, -1, -1, -1))
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        (torch.erfinv, "unknown cannot be converted to LiteRT: .*erfinv.*; instead of erfinv: compute it outside"),
+        (transpose_volume, "unknown became a graph that LiteRT cannot run: .*; instead of transposed convolutions of"),
+    ],
+)
+def test_what_cannot_be_converted_is_refused_and_the_target_stays(operation, message, tmp_path):
+    target = tmp_path / "unknown.tflite"
+    target.write_text("old")
+    with pytest.raises(ExportError, match=message):
+        convert(Unknown(operation).eval(), target)
+    assert target.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == [target.name]
+
+
+def test_sizes_share_their_weights(networks, exported_bundle, tmp_path):
+    network = networks["decoder"]
+    sizes = {"small": network, "large": network.at_size(96)}
+    convert(sizes, tmp_path / "sizes.tflite")
+    graph = Interpreter(str(tmp_path / "sizes.tflite"))
+    assert list(graph.get_signature_list()) == list(sizes)
+    for name, each in sizes.items():
+        latent = each.example_inputs(torch.Generator().manual_seed(7))["latent"]
+        found = graph.get_signature_runner(name)(latent=latent.numpy())["image"]
+        assert psnr(each(latent).detach().numpy(), found) > 100
+    assert weight_bytes(tmp_path / "sizes.tflite") == weight_bytes(exported_bundle / "litert" / "decoder.tflite")
+
+
+def weight_bytes(path):
+    """The bytes of all buffers of more than 200, which weights have and the constants of shapes have not."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    buffers = flatbuffer_utils.read_model(str(path)).buffers
+    return sum(len(each.data) for each in buffers if each.data is not None and len(each.data) > 200)
+
+
+def test_networks_of_their_own_are_no_sizes_of_one(networks, tmp_path):
+    other = tiny.tiny_networks()[2]
+    with pytest.raises(ExportError, match="small, large do not share their parameters; make one of the other by at_"):
+        convert({"small": networks["decoder"], "large": other}, tmp_path / "sizes.tflite")
 
 
 def test_a_changed_weight_is_seen(networks, exported_bundle):

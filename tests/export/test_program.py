@@ -77,6 +77,20 @@ def test_a_size_known_only_at_run_time_is_refused():
         trace(Doubling(result=lambda y: y.masked_select(y > 1).sum() + y).eval())
 
 
+def test_complex_numbers_are_refused():
+    with pytest.raises(ExportError, match="is complex; write complex numbers as pairs of real ones"):
+        trace(Doubling(result=lambda y: torch.fft.fft(y).real).eval())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
+def test_a_choice_inside_the_graph_is_refused():
+    def choose(y):
+        return torch.cond(y.sum() > 0, lambda y: y + 1, lambda y: y - 1, (y,))
+
+    with pytest.raises(ExportError, match="is chosen while the graph runs; unroll"):
+        trace(Doubling(result=choose).eval())
+
+
 def test_a_choice_by_value_is_refused():
     with pytest.raises(ExportError, match=r"cannot be traced"):
         trace(Doubling(result=lambda y: y if y.sum() > 0 else -y).eval())

@@ -25,15 +25,18 @@ def test_a_new_folder_takes_the_place_of_an_old_one(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["graph.mlpackage"]
 
 
+def fail_after(step):
+    step()
+    raise ValueError("inside")
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_after_an_error_all_is_as_it_was(tmp_path, made):
     target = tmp_path / "graph.mlpackage"
     target.mkdir()
     (target / "old").touch()
     with pytest.raises(ValueError, match="inside"), replacing(target) as path:
-        if made:
-            path.mkdir()
-        raise ValueError("inside")
+        fail_after(path.mkdir if made else path.exists)
     assert [each.name for each in target.iterdir()] == ["old"]
     assert [each.name for each in tmp_path.iterdir()] == ["graph.mlpackage"]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_networks import examples, tiny
 
+from mobigen.errors import ConfigError
 from mobigen.models.autoencoder import Decoder, Encoder, TeacherDecoder
 
 
@@ -34,3 +35,27 @@ def test_a_decoder_has_maps_at_three_levels(kind):
 def test_the_decoder_that_ships_is_convolutions_relu_and_shuffles():
     kinds = {type(module).__name__ for module in Decoder().modules() if not list(module.children())}
     assert kinds == {"Conv2d", "ReLU", "PixelShuffle"}
+
+
+def test_a_decoder_of_another_size_is_the_same_network():
+    decoder = tiny(Decoder)
+    other = decoder.at_size(96)
+    assert [id(each) for each in other.parameters()] == [id(each) for each in decoder.parameters()]
+    assert (decoder.image_size, other.image_size) == (64, 96)
+    latent = examples(other)["latent"]
+    assert torch.equal(other(latent), decoder(latent))
+    for network in (decoder, other):
+        (image,) = network.signature().outputs
+        assert network(examples(network)["latent"]).shape == image.shape
+    assert not other.training
+
+
+def test_a_decoder_of_another_size_is_saved_as_such(tmp_path):
+    tiny(Decoder).at_size(96).save_pretrained(tmp_path)
+    assert Decoder.from_pretrained(tmp_path).image_size == 96
+
+
+@pytest.mark.parametrize("size", [0, -16, 100])
+def test_a_size_that_latents_do_not_have_is_refused(size):
+    with pytest.raises(ConfigError, match=f"decoder has no size {size}; accepted: multiples of 16"):
+        tiny(Decoder).at_size(size)

@@ -183,3 +183,15 @@ def test_what_is_saved_comes_back(make, batches, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {kind.component for kind in kinds}
     for kind in kinds:
         kind.from_pretrained(tmp_path / kind.component)
+
+
+def test_bfloat16_changes_the_networks_and_not_the_scenes(batches, monkeypatch):
+    drawn = []
+    draw = SceneBatches.draw
+    monkeypatch.setattr(SceneBatches, "draw", lambda self, *given: drawn.append(draw(self, *given)) or drawn[-1])
+    task, values = SegmentTask(segmenter(), batches), []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            values.append(task.loss("segmenter", 4, torch.Generator().manual_seed(0)).value.detach())
+    assert torch.equal(drawn[0].image, drawn[1].image)
+    torch.testing.assert_close(values[1], values[0], rtol=0.1, atol=0.1)

@@ -1,4 +1,4 @@
-"""Convolutions that LiteRT's converter cannot translate, made of those that it can."""
+"""Convolutions and pools that a converter cannot translate, made of those that it can."""
 
 from __future__ import annotations
 
@@ -121,8 +121,19 @@ def fold(x: Tensor, size: Sizes, kernel: Sizes, dilation: Sizes, padding: Sizes,
     return y.reshape(*x.shape[:-2], -1, *size)
 
 
+def has_no_stride(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> bool:
+    """Core ML's converter wants a stride, where torch takes the kernel's size."""
+    return not stride
+
+
+def max_pool(x: Tensor, kernel: Sizes, stride: Sizes = (), *others: Any) -> Tensor:
+    """With its stride written out."""
+    return aten.max_pool2d.default(x, kernel, kernel, *others)
+
+
 BOTH: Table = {aten.col2im.default: Cure(fold)}
 COREML: Table = {
+    aten.max_pool2d.default: Cure(max_pool, has_no_stride),
     aten.conv_transpose1d.default: Cure(transposed, is_open),
     aten.conv_transpose2d.input: Cure(transposed, is_open),
 }

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from mobigen.errors import ExportError
+from mobigen.export.program import first_line
 from mobigen.export.reference.blobs import NUMPY_TYPES, unpack_bits
+from mobigen.export.reference.package import Function, Value
 
-__all__ = ["CONSTANTS", "Constant"]
+__all__ = ["CONSTANTS", "Constant", "constant_values"]
 
 Constant = np.ndarray | str
 Results = Constant | tuple[Constant, ...]
@@ -120,3 +123,29 @@ CONSTANTS: Mapping[str, Callable[..., Results]] = {
     "constexpr_sparse_blockwise_shift_scale": sparse_blockwise_shift_scale,
     "constexpr_sparse_to_dense": sparse_to_dense,
 }
+
+
+def constant_values(function: Function) -> dict[str, Constant]:
+    """The values of all operations of CONSTANTS in a function by name, in the types in which they are stored.
+
+    Raises:
+        ExportError: one cannot be decompressed, or has another shape than the program states.
+    """
+    values: dict[str, Constant] = {}
+    for step in (each for each in function.operations if each.kind in CONSTANTS):
+        try:
+            results = CONSTANTS[step.kind](**{name: _value(given, values) for name, given in step.parameters().items()})
+            several = results if isinstance(results, tuple) else (results,)
+            for stated, value in zip(step.outputs, several, strict=True):
+                if isinstance(value, np.ndarray) and value.shape != stated.shape:
+                    raise ValueError(f"its shape is {value.shape}, the program states {stated.shape}")
+                values[stated.name] = value
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise ExportError(f"{step} cannot be decompressed: {first_line(error)}") from error
+    return values
+
+
+def _value(given: tuple[str | Value, ...], values: Mapping[str, Constant]) -> Constant:
+    """The one value that a parameter is given."""
+    (one,) = given
+    return values[one] if isinstance(one, str) else one.value()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor
 from mobigen.errors import BundleError, ExportError, InputError
 from mobigen.export.program import first_line
 from mobigen.export.reference.binding import check_parameters, in_stated_types
-from mobigen.export.reference.constants import CONSTANTS, Constant
+from mobigen.export.reference.constants import CONSTANTS, Constant, constant_values
 from mobigen.export.reference.kernels import TENSOR_KERNELS
 from mobigen.export.reference.package import UNKNOWN, Function, Operation, Value, read_package
 from mobigen.record import REPAIR
@@ -22,7 +21,7 @@ from mobigen.signature import Signature, TensorSpec
 
 __all__ = ["KERNELS", "PRECISIONS", "Executor", "ReferenceComponent"]
 
-KERNELS = tuple(sorted({*CONSTANTS, *TENSOR_KERNELS}))  # every kind of operation that can be run
+KERNELS = dict(sorted({**CONSTANTS, **TENSOR_KERNELS}.items()))  # all that is covered: kind of operation -> function
 PRECISIONS = ("float64", "float32", "float16")
 SIGNATURE_TYPES = {"fp32": "float32", "int32": "int32"}  # MIL's name -> a signature's
 
@@ -52,7 +51,7 @@ class Executor:
         self._float = torch.float64 if precision == "float64" else torch.float32
         self._rounds = precision == "float16"
         self._steps = [each for each in function.operations if each.kind not in CONSTANTS]
-        self._constants = {name: self._carried(value) for name, value in _constants(function).items()}
+        self._constants = {name: self._carried(value) for name, value in constant_values(function).items()}
         self._finished = _last_uses(self._steps, keep={each.name for each in function.outputs})
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -78,16 +77,18 @@ class Executor:
         """The results of one operation by name."""
         function = TENSOR_KERNELS[step.kind]
         try:
-            arguments = {name: [self._argument(each, values) for each in given] for name, given in _given(step)}
-            results = function(**in_stated_types(function, arguments))
+            results = function(**in_stated_types(function, self._arguments(step, values)))
             several = results if isinstance(results, tuple) else (results,)
             pairs = zip(step.outputs, several, strict=True)
             return {stated.name: self._settled(result, stated) for stated, result in pairs}
-        except (ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ExportError(f"{_describe(step)} cannot be computed: {first_line(error)}") from error
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ExportError(f"{step} cannot be computed: {first_line(error)}") from error
 
-    def _argument(self, given: str | Value, values: Mapping[str, Tensor | str]) -> Tensor | str:
-        return values[given] if isinstance(given, str) else self._carried(_data(given))
+    def _arguments(self, step: Operation, values: Mapping[str, Tensor | str]) -> dict[str, list[Tensor | str]]:
+        return {
+            name: [values[each] if isinstance(each, str) else self._carried(each.value()) for each in given]
+            for name, given in step.parameters().items()
+        }
 
     def _carried(self, value: Constant) -> Tensor | str:
         """A stored value, in the type in which it is computed with."""
@@ -167,48 +168,10 @@ def _check_kinds(function: Function) -> None:
     """Every operation must be known, with its parameters, before anything runs. Raises ExportError."""
     unknown = sorted({each.kind for each in function.operations} - set(KERNELS))
     if unknown:
-        raise ExportError(
-            f"the reference executor does not know the operations {', '.join(unknown)}; write them otherwise"
-        )
+        names = ", ".join(unknown)
+        raise ExportError(f"the reference executor does not know {names}; write the network without, or add to kernels")
     for step in function.operations:
-        check_parameters(_describe(step), _function(step), [name for name, _ in _given(step)])
-
-
-def _function(step: Operation) -> Any:
-    return CONSTANTS[step.kind] if step.kind in CONSTANTS else TENSOR_KERNELS[step.kind]
-
-
-def _given(step: Operation) -> Iterator[tuple[str, tuple[str | Value, ...]]]:
-    """What an operation is given, by parameter; old forms of constexpr_* have it in their attributes."""
-    yield from step.inputs.items()
-    yield from ((name, (value,)) for name, value in step.attributes.items() if name != "name")
-
-
-def _constants(function: Function) -> dict[str, Constant]:
-    """The values of all const and constexpr_* operations, in the types in which they are stored."""
-    values: dict[str, Constant] = {}
-    for step in (each for each in function.operations if each.kind in CONSTANTS):
-        try:
-            arguments = {name: _constant(given, values) for name, (given,) in _given(step)}
-            results = CONSTANTS[step.kind](**arguments)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ExportError(f"{_describe(step)} cannot be decompressed: {first_line(error)}") from error
-        several = results if isinstance(results, tuple) else (results,)
-        for stated, value in zip(step.outputs, several, strict=True):
-            if isinstance(value, np.ndarray) and value.shape != stated.shape:
-                raise ExportError(f"{_describe(step)} has shape {value.shape}, the program states {stated.shape}")
-            values[stated.name] = value
-    return values
-
-
-def _constant(given: str | Value, values: Mapping[str, Constant]) -> Constant:
-    return values[given] if isinstance(given, str) else _data(given)
-
-
-def _data(value: Value) -> Constant:
-    if value.data is None:
-        raise ValueError(f"{value.name} is a {value.dtype}, not a tensor")
-    return value.data
+        check_parameters(str(step), KERNELS[step.kind], list(step.parameters()))
 
 
 def _last_uses(steps: Sequence[Operation], keep: set[str]) -> list[list[str]]:
@@ -216,7 +179,7 @@ def _last_uses(steps: Sequence[Operation], keep: set[str]) -> list[list[str]]:
     seen = set(keep)
     finished = []
     for step in reversed(steps):
-        names = {each for _, given in _given(step) for each in given if isinstance(each, str)}
+        names = {each for given in step.inputs.values() for each in given if isinstance(each, str)}
         names |= {each.name for each in step.outputs}
         finished.append(sorted(names - seen))
         seen |= names
@@ -227,10 +190,6 @@ def _as_tensor(value: Tensor | str) -> Tensor:
     if isinstance(value, str):
         raise ExportError(f"the program returns the string {value!r}")
     return value
-
-
-def _describe(step: Operation) -> str:
-    return f"{step.kind} ({', '.join(each.name for each in step.outputs)})"
 
 
 def _check_tensors(path: Path, specs: Sequence[TensorSpec], values: Sequence[Value]) -> None:

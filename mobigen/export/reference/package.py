@@ -36,6 +36,12 @@ class Value:
     shape: tuple[int, ...]  # UNKNOWN for a size that is known only when the program runs
     data: np.ndarray | str | None = None
 
+    def value(self) -> np.ndarray | str:
+        """The constant's value. Raises ValueError if there is none."""
+        if self.data is None:
+            raise ValueError(f"{self.name} is a {self.dtype} without a value")
+        return self.data
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:
@@ -49,6 +55,13 @@ class Operation:
     inputs: Mapping[str, tuple[str | Value, ...]]
     outputs: tuple[Value, ...]
     attributes: Mapping[str, Value] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({', '.join(each.name for each in self.outputs)})"
+
+    def parameters(self) -> dict[str, tuple[str | Value, ...]]:
+        """What it is given, by parameter, from its inputs and its attributes."""
+        return {**self.inputs, **{name: (value,) for name, value in self.attributes.items() if name != "name"}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +181,16 @@ class _Reader:
         return Function(inputs, tuple(known[each] for each in block.outputs), tuple(steps))
 
     def _operation(self, message: Any, known: Mapping[str, Value]) -> Operation:
+        """An operation, its parameters in the order of their names: the message has them in none."""
         outputs = tuple(self._typed(each.name, each.type) for each in message.outputs)
         for value in outputs:
             if value.name in known:
                 raise self._damaged(f"{value.name} is made twice")
         inputs = {
             parameter: tuple(self._binding(message.type, parameter, each, known) for each in argument.arguments)
-            for parameter, argument in message.inputs.items()
+            for parameter, argument in sorted(message.inputs.items())
         }
-        attributes = {name: self._constant(name, value) for name, value in message.attributes.items()}
+        attributes = {name: self._constant(name, value) for name, value in sorted(message.attributes.items())}
         return Operation(message.type, inputs, outputs, attributes)
 
     def _binding(self, kind: str, parameter: str, message: Any, known: Mapping[str, Value]) -> str | Value:

@@ -26,14 +26,12 @@ def packages(tmp_path_factory):
 
 @cache
 def traced(kind):
-    """A tiny network as a graph of torch operations."""
-    import torch
+    """A tiny network, in its deploy form, as the graph of torch operations that the house converts."""
     from tiny_networks import tiny
 
-    from mobigen.export.program import trace
+    from mobigen.export.coreml import trace_for_coreml, wide_edges
 
-    unseen = {torch.ops.aten.alias.default: lambda x: x}  # coremltools does not know it
-    return trace(tiny(kind)).run_decompositions(unseen)
+    return trace_for_coreml(wide_edges(tiny(kind).fuse()))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobigen.errors import BundleError
-from mobigen.export.reference.blobs import CODES, BlobFile, size_in_bytes, unpack_bits
+from mobigen.export.reference.blobs import CODES, NUMPY_TYPES, BlobFile, size_in_bytes, unpack_bits
 
 RANGES = {"fp16": (0, 9), "fp32": (-5, 5), "int4": (-8, 8)}
 
@@ -42,12 +42,7 @@ def written(tmp_path_factory):
     file, random = tmp_path_factory.mktemp("blobs") / "weight.bin", np.random.default_rng(0)
     writer, blobs = _BlobStorageWriter(str(file)), {}
     for dtype in CODES:
-        values = random.integers(*range_of(dtype), 13)
-        native = {"fp32": np.float32, "fp16": np.float16}.get(dtype)
-        if native is None:
-            sizes = {"int4": np.int8} | {f"uint{bits}": np.uint8 for bits in (1, 2, 3, 4, 6)}
-            native = sizes.get(dtype, dtype)
-        values = values.astype(native)
+        values = random.integers(*range_of(dtype), 13).astype(NUMPY_TYPES[dtype])
         stored = values.view(np.uint16) if dtype == "fp16" else values
         write = getattr(writer, f"write_{'float' if dtype == 'fp32' else dtype}_data")
         blobs[dtype] = write(stored), values

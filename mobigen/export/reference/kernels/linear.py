@@ -72,6 +72,8 @@ def _crops(
     pad_type: str, pad: Ints | None, full: Sequence[int], sizes: Sequence[int], strides: Ints, wanted: Ints | None
 ) -> Pads:
     """What a transposed convolution loses by axis. "same" keeps the middle size * stride entries."""
+    if pad_type == "same_lower":
+        raise ValueError("pad_type same_lower is not defined here")
     if pad_type == "same":
         results = wanted or tuple(size * stride for size, stride in zip(sizes, strides, strict=True))
         starts = [max(0, size - result) // 2 for size, result in zip(full, results, strict=True)]

@@ -27,11 +27,19 @@ def resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_widt
 
 
 def upsample_bilinear(
-    x: Tensor, scale_factor_height: float = 1.0, scale_factor_width: float = 1.0, align_corners: bool = True
+    x: Tensor,
+    scale_factor_height: float = 1.0,
+    scale_factor_width: float = 1.0,
+    align_corners: bool = True,
+    half_pixel_centers: bool | None = None,
 ) -> Tensor:
-    """Linear along both axes; corners fall on corners, or the outlines of the images fall on each other."""
+    """Linear along both axes; corners fall on corners, or pixels' centres lie at halves, or neither."""
+    at_halves = not align_corners if half_pixel_centers is None else half_pixel_centers
+    if align_corners and at_halves:
+        raise ValueError("align_corners and half_pixel_centers exclude each other")
+    mode = "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS" if at_halves else "DEFAULT"
     for axis, size in _scaled(x, scale_factor_height, scale_factor_width):
-        x = _linear(x, axis, size, "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS")
+        x = _linear(x, axis, size, mode)
     return x
 
 
