@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mobigen import load
 from mobigen.cli.group import Group, needs_extra
 from mobigen.cli.table import print_table
 from mobigen.cli.train import DATA, FOLDER, check_folder
@@ -86,10 +87,20 @@ def _score(
 )  # fmt: skip
 @click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores.json; out/evaluate/upscale if left out.")
 @click.option("--set", "sets", multiple=True, metavar="NAME", help="A folder of --data with pictures; may be repeated.")
+@click.option(
+    "--bundle", "bundles", multiple=True, metavar="NAME_OR_DIR",
+    help="An exported model to score as its users get it, in 8 bits perhaps; may be repeated.",
+)  # fmt: skip
 @click.option("--times/--no-times", default=True, help="Time each network through LiteRT: needs mobigen[export].")
 @AS_JSON
 def upscale(
-    data: Path, weights: Sequence[Path], out: Path | None, sets: Sequence[str], times: bool, as_json: bool
+    data: Path,
+    weights: Sequence[Path],
+    out: Path | None,
+    sets: Sequence[str],
+    bundles: Sequence[str],
+    times: bool,
+    as_json: bool,
 ) -> None:
     """Score upscalers on pictures that bicubic reduced, beside bicubic and what is published.
 
@@ -107,6 +118,7 @@ def upscale(
         report=lambda line: click.echo(line, err=True),
         time=_stopwatch() if times else None,
         sets=sets or SETS,
+        pipelines={f"{name} (bundle)": load(name) for name in bundles},
     )
     if as_json:
         from dataclasses import asdict

@@ -37,4 +37,4 @@ class ABPN(Upscaler):
     def forward(self, image: Tensor) -> Tensor:
         """`image` (B, 3, H, W): RGB in [0, 1] -> (B, 3, scale * H, scale * W) in [0, 1]."""
         anchor = image.repeat_interleave(self.scale**2, dim=1)  # what nearest-neighbour enlargement is shuffled from
-        return F.pixel_shuffle(self.trunk(image) + anchor, self.scale).clamp(0, 1)
+        return F.pixel_shuffle((self.trunk(image) + anchor).clamp(0, 1), self.scale)

@@ -73,8 +73,8 @@ class PlainUpscaler(Upscaler):
     def forward(self, image: Tensor) -> Tensor:
         """`image` (B, 3, H, W): RGB in [0, 1], multiples of `fold` -> (B, 3, scale * H, scale * W) in [0, 1]."""
         folded = F.pixel_unshuffle(image, self.fold) if self.fold > 1 else image
-        pixels = self.tail(torch.cat([self.trunk(folded), folded], dim=1))[:, : self.pixels]
-        return F.pixel_shuffle(pixels, self.scale * self.fold).clamp(0, 1)
+        pixels = self.tail(torch.cat([self.trunk(folded), folded], dim=1)).clamp(0, 1)  # fused, and free in int8
+        return F.pixel_shuffle(pixels[:, : self.pixels], self.scale * self.fold)
 
 
 def bilinear_kernel(scale: int, fold: int) -> Tensor:

@@ -69,7 +69,6 @@ class SESR(Upscaler):
 
     def forward(self, image: Tensor) -> Tensor:
         """`image` (B, 1, H, W): luma in [0, 1] -> (B, 1, scale * H, scale * W) in [0, 1]."""
-        centred = image - 0.5
-        features = self.head(centred)
-        pixels = self.tail(self.trunk(features) + features) + centred  # to every sub-pixel
-        return (F.pixel_shuffle(pixels, self.scale) + 0.5).clamp(0, 1)
+        features = self.head(image - 0.5)
+        pixels = self.tail(self.trunk(features) + features) + image  # to every sub-pixel
+        return F.pixel_shuffle(pixels.clamp(0, 1), self.scale)

@@ -11,6 +11,7 @@ from mobigen.recipes import (
     sticker_teacher,
     sticker_text_encoder,
     upscale,
+    upscale_int8,
     upscale_photo,
 )
 from mobigen.recipes.recipe import Recipe, Workspace
@@ -32,6 +33,7 @@ RECIPES: dict[str, Recipe] = {
         cutout.RECIPE,
         cutout_squeezesam.RECIPE,
         *upscale.RECIPES,
+        *upscale_int8.RECIPES,
         upscale_photo.PIXELS,
         upscale_photo.PHOTO,
     )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -65,6 +66,15 @@ PUBLISHED = (
 )
 
 
+class Pipeline(Protocol):
+    """What `mobigen.load` gives for an upscaler."""
+
+    scale: int
+
+    def upscale(self, image: Any) -> Any:
+        """uint8 (H, W, 3) -> the same, `scale` times as large."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the table; what is not known is None."""
@@ -84,6 +94,7 @@ def evaluate_upscale(
     report: Callable[[str], None],
     time: Callable[[Upscaler], float] | None = None,
     sets: Sequence[str] = SETS,
+    pipelines: Mapping[str, Pipeline] | None = None,
 ) -> list[Row]:
     """Scores upscalers, and bicubic at their scales, and writes the rows to `out`/scores.json.
 
@@ -94,21 +105,29 @@ def evaluate_upscale(
         report: told a line whenever a row is done.
         time: the milliseconds that a network takes for its tile; None leaves times out.
         sets: the names.
+        pipelines: what is scored as its users get it, by the name that its row is to have.
 
     Raises:
         InputError: there is no test set.
         WeightsError: a folder holds no upscaler, or a damaged one.
     """
     pictures = _read_sets(data, sets)
-    networks = _find_networks(weights)
-    rows = []
-    for scale in sorted({network.scale for network in networks.values()}):
-        rows.append(Row("bicubic", scale, score(_bicubic(scale), scale, pictures)))
-        report(f"bicubic x{scale}: {_shown(rows[-1])}")
-        for name, network in networks.items():
-            if network.scale == scale:
-                rows.append(_row(name, network, pictures, time))
-                report(f"{name}: {_shown(rows[-1])}")
+    contestants: dict[str, Upscaler | Pipeline] = {**_find_networks(weights), **(pipelines or {})}
+    rows: list[Row] = []
+
+    def add(row: Row) -> None:
+        rows.append(row)
+        report(f"{row.name} x{row.scale}: {_shown(row)}")
+
+    for scale in sorted({each.scale for each in contestants.values()}):
+        add(Row("bicubic", scale, score(_bicubic(scale), scale, pictures)))
+        for name, each in contestants.items():
+            if each.scale != scale:
+                continue
+            if isinstance(each, Upscaler):
+                add(_row(name, each, pictures, time))
+            else:
+                add(Row(name, scale, score(_by_pipeline(each), scale, pictures)))
     out.mkdir(parents=True, exist_ok=True)
     (out / "scores.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
     return rows
@@ -194,6 +213,16 @@ def _by_network(network: Upscaler, device: torch.device) -> Enlarge:
         padded = F.pad(image, (margin, margin + rest[0], margin, margin + rest[1]), mode="replicate")
         first, scale = margin * network.scale, network.scale
         return network(padded)[..., first : first + height * scale, first : first + width * scale]
+
+    return enlarge
+
+
+def _by_pipeline(pipeline: Pipeline) -> Enlarge:
+    """What a user gets: bytes in and out."""
+
+    def enlarge(small: Tensor) -> Tensor:
+        pixels = (small[0] * 255).round().to(torch.uint8).permute(1, 2, 0)
+        return torch.from_numpy(pipeline.upscale(pixels.numpy())).permute(2, 0, 1)[None].float() / 255
 
     return enlarge
 

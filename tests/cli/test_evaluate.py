@@ -90,7 +90,7 @@ def test_a_table_with_bicubic_and_published_figures(place, tmp_path):
     assert published.split()[-2:] == ["37.39", "13,520"]
     assert [line.split()[0] for line in lines[-3:]] == ["bicubic", "sesr-x3", "ABPN"]
     assert (tmp_path / "scores.json").is_file()
-    assert "ours-x2: sr-test-set5" in result.stderr
+    assert "ours-x2 x2: sr-test-set5" in result.stderr
 
 
 def test_sets_of_ones_own_have_no_published_figures(place, tmp_path):
@@ -105,6 +105,13 @@ def test_rows_as_json(place, tmp_path):
     assert rows[1]["scores"]["sr-test-set5"][0] > 5
     assert rows[1]["macs"] > 0
     assert rows[1]["milliseconds"] is None
+
+
+def test_a_bundle_is_scored_beside_the_networks(place, tmp_path, upscale_bundle):
+    result = evaluate_upscale(place, tmp_path, "--no-times", "--bundle", f"{upscale_bundle}/")
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith(f"{upscale_bundle}/ (bundle)"))
+    assert float(line.split()[3]) > 10
 
 
 def test_networks_are_timed_on_two_threads(place, tmp_path, monkeypatch):

@@ -9,9 +9,12 @@ from tiny_super_resolution import UPSCALERS
 from mobigen.data.synthetic import write_synthetic_photos
 from mobigen.models.mfagan import AggregationGenerator, PatchDiscriminator
 from mobigen.models.network import load_network
+from mobigen.models.plain_upscaler import PlainUpscaler
+from mobigen.quantization.ranges import learned_layers, read_ranges
 from mobigen.recipes import RECIPES, Workspace
 from mobigen.recipes.upscale import PLANS
 
+INT8 = ("upscale-x3-int8", "upscale-x3-fast-int8")
 PHOTO = ("upscale-x4-photo-pixels", "upscale-x4-photo")
 OVERRIDES = {"minutes": None, "train_batch_size": 2, "mixed_precision": "no", "max_train_steps": 2}
 
@@ -55,6 +58,20 @@ def test_the_photo_upscaler_takes_two_recipes(data, tmp_path):
     assert isinstance(load_network(tmp_path / "discriminator"), PatchDiscriminator)
 
 
+def test_an_int8_upscaler_goes_on_from_its_float_form(data, tmp_path, monkeypatch):
+    for place, name in ((tmp_path / "weights" / "upscale-x3", "upscale-x3"), (tmp_path / "int8", "upscale-x3-int8")):
+        monkeypatch.setattr("mobigen.recipes.recipe.WEIGHTS", tmp_path / "weights")
+        run(name, data, place, PlainUpscaler, learning_rate=1e-6, lr_warmup_steps=0, max_train_steps=3)
+    floating, made = (load_network(tmp_path / place / "upscaler") for place in ("weights/upscale-x3", "int8"))
+    assert made.config["fused"]
+    for mine, theirs in zip(made.parameters(), floating.fuse().parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=2e-3)
+    layers = learned_layers(made, read_ranges(tmp_path / "int8" / "upscaler"))
+    assert len(layers) == sum(isinstance(module, torch.nn.Conv2d) for module in made.modules())
+    assert layers[0].ranges.input == (0, 1)
+    assert layers[-1].ranges.output == (0, 1)
+
+
 def test_the_same_seed_makes_the_same_weights(data, tmp_path):
     made = []
     for folder in ("one", "two"):
@@ -66,6 +83,6 @@ def test_the_same_seed_makes_the_same_weights(data, tmp_path):
 
 def test_every_recipe_is_of_the_model_it_is_named_after():
     names = [name for name in RECIPES if name.startswith(("upscale", "sesr", "xlsr", "abpn", "syenet"))]
-    assert set(names) == {*PLANS, *PHOTO}
-    assert all(RECIPES[name].model == name.removesuffix("-pixels") for name in names)
+    assert set(names) == {*PLANS, *PHOTO, *INT8}
+    assert all(RECIPES[name].model == name.removesuffix("-pixels").removesuffix("-int8") for name in names)
     assert all(RECIPES[name].makes == "upscaler" for name in names)

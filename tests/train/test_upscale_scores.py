@@ -86,6 +86,24 @@ def test_a_folder_of_models_gives_all_its_upscalers(data, weights, tmp_path):
     assert {row.name for row in rows} == {"bicubic", "ours-x2", "sesr-x2", "syenet-x3"}
 
 
+class Nearest:
+    """In the place of a loaded bundle."""
+
+    scale = 2
+
+    def upscale(self, image):
+        assert image.dtype == np.uint8
+        return image.repeat(2, 0).repeat(2, 1)
+
+
+def test_a_pipeline_is_scored_as_its_users_get_it(data, weights, tmp_path):
+    rows, _ = evaluate(data, [weights / "sesr-x2"], tmp_path, pipelines={"nearest": Nearest()})
+    assert [row.name for row in rows] == ["bicubic", "sesr-x2", "nearest"]
+    pictures = [pixels for _, pixels in read_photos(data / SET)]
+    expected = score(lambda small: small.repeat_interleave(2, 2).repeat_interleave(2, 3), 2, {SET: pictures})
+    assert rows[2].scores == expected
+
+
 @torch.no_grad()
 def test_a_network_is_scored_on_what_it_makes_of_the_reduced_picture(data, weights, tmp_path):
     (_, row), _ = evaluate(data, [weights / "sesr-x2"], tmp_path)
