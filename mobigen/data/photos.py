@@ -119,10 +119,11 @@ class PhotoCrops:
         if device.type == "cuda" and pixels.nbytes < torch.cuda.get_device_properties(device).total_memory / 2:
             pixels = pixels.to(device)
         areas = [height * width for height, width in photos.sizes]
-        parts = zip(pixels.split(areas), photos.sizes, strict=True)
-        self.photos = [part.unflatten(0, size) for part, size in parts]  # (H, W, 3) each
+        self.pixels = pixels  # (N, 3), photo after photo
+        self.starts = torch.tensor([0, *areas[:-1]], device=device).cumsum(0)
         self.sizes = torch.tensor(photos.sizes, device=device)
-        found = [self._cells(index, photo) for index, photo in enumerate(self.photos)]
+        parts = zip(pixels.split(areas), photos.sizes, strict=True)
+        found = [self._cells(index, part.unflatten(0, size)) for index, (part, size) in enumerate(parts)]
         self.cells = torch.cat([places for places, _ in found]).to(device)  # (M, 3): photo, top, left
         self.ends = torch.cat([detail for _, detail in found]).double().cumsum(0).to(device)
 
@@ -151,9 +152,11 @@ class PhotoCrops:
         whole, first = self.sizes[chosen[:, 0]], chosen[:, 1:]
         within = torch.rand(count, 2, generator=generator, device=device) * (whole - first).clamp(max=self.CELL)
         corner = (first + within.long() - size // 2).clamp(min=0).minimum(whole - size)
-        ways = draw_indices(8, count, generator)
-        plan = torch.cat([chosen[:, :1], corner, ways[:, None]], dim=1).tolist()
-        crops = torch.stack([_turned(self.photos[n][y : y + size, x : x + size], way) for n, y, x, way in plan])
+        rows, columns = _turned_square(size, draw_indices(8, count, generator))
+        top, left = corner[:, :1, None], corner[:, 1:, None]
+        width, start = whole[:, 1:, None], self.starts[chosen[:, 0]][:, None, None]
+        places = start + (top + rows) * width + left + columns  # (count, size, size), all crops in one look-up
+        crops = self.pixels[places.to(self.pixels.device)]
         return crops.to(device).permute(0, 3, 1, 2).float() / 255
 
 
@@ -174,7 +177,10 @@ def reduce(large: Tensor, scale: int, generator: torch.Generator | None = None) 
     return (resize(large, height, width).clamp(0, 1) * 255).round() / 255
 
 
-def _turned(square: Tensor, way: int) -> Tensor:
-    """One of the eight symmetries of (S, S, 3)."""
-    square = square.transpose(0, 1) if way & 4 else square
-    return square.flip([axis for axis in (0, 1) if way & 1 << axis])
+def _turned_square(size: int, ways: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns (B, S, S) of the pixels of a square, seen in the symmetry of each of `ways` (B,), 0 to 7."""
+    steps = torch.arange(size, device=ways.device)
+    down, across = (torch.where((ways & bit > 0)[:, None], size - 1 - steps, steps) for bit in (1, 2))
+    transposed = (ways & 4 > 0)[:, None, None]
+    down, across = down[:, :, None].expand(-1, -1, size), across[:, None, :].expand(-1, size, -1)
+    return torch.where(transposed, across, down), torch.where(transposed, down, across)

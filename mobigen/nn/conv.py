@@ -14,8 +14,8 @@ __all__ = ["DepthwiseConv3x3", "GatedDepthwiseFeedForward", "PlainResidualBlock"
 class DepthwiseConv3x3(nn.Module):
     """Depthwise 3x3 convolution on channels-last maps, zero padding.
 
-    While training it runs as nine shifted multiply-adds, which a compiler fuses into one pass over memory where
-    cuDNN's depthwise kernels are slow; otherwise as one convolution, which every phone runtime has.
+    While training, and always on a GPU, it runs as nine shifted multiply-adds, which a compiler fuses into one pass over
+    memory where cuDNN's depthwise kernels are slow; otherwise as one convolution, which every phone runtime has.
     """
 
     def __init__(self, dim: int):
@@ -25,7 +25,7 @@ class DepthwiseConv3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, dim) -> (B, H, W, dim)."""
-        return self._shifted(x) if self.training else self._convolved(x)
+        return self._shifted(x) if self.training or x.is_cuda else self._convolved(x)
 
     def _shifted(self, x: Tensor) -> Tensor:
         height, width = x.shape[1:3]

@@ -129,14 +129,14 @@ class Run:
         for network in self.task.frozen.values():
             network.to(self.accelerator.device).eval().requires_grad_(False)
             if self.settings.compile:
-                network.compile()
+                compile_network(network)
 
     def _prepare(self, name: str, network: nn.Module) -> None:
         """Wraps a network, which gives all processes the main one's weights, and then begins its average."""
         optimizers = make_optimizers(network, self.settings)
         average = copy.deepcopy(network)
         if self.settings.compile:
-            network.compile()
+            compile_network(network)
         wrapped, *prepared = self.accelerator.prepare(network, *optimizers)
         average.load_state_dict(bare(wrapped).state_dict())
         self.averages[name] = MovingAverage(average, self.settings.ema_decay)
@@ -233,6 +233,16 @@ class Run:
                 log.write(json.dumps(record) + "\n")
         shown = "  ".join(f"{name} {value:.4g}" for name, value in record.items() if name not in ("step", "seconds"))
         self.tell(f"{self.progress.fraction:4.0%}  step {self.progress.step}  {shown}")
+
+
+def compile_network(network: nn.Module) -> None:
+    """Compiles what repeats, a transformer's `blocks`, once for all of them; a network without blocks as a whole.
+
+    Every shape of batch is compiled for itself: a task has few, and kernels for any size are slower.
+    """
+    lists = [part for name, part in network.named_modules() if name.split(".")[-1] == "blocks"]
+    for part in [block for blocks in lists for block in blocks.children()] or [network]:
+        part.compile(dynamic=False)
 
 
 def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.optim.Optimizer]:
