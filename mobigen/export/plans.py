@@ -14,8 +14,8 @@ Plan = Mapping[str, Mapping[str, str]]  # backend -> component -> precision
 
 PLANS: dict[str, Plan] = {
     "sticker": {
-        "litert": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-full"},
-        "coreml": {"text_encoder": "palette8", "denoiser": "palette8", "decoder": "palette6"},
+        "litert": {"text_encoder": "float16", "denoiser": "float16", "decoder": "int8-full"},
+        "coreml": {"text_encoder": "float16", "denoiser": "float16", "decoder": "palette6"},
     },
 }
 UNPLANNED = "float16"  # half the size at hardly any loss, on every backend

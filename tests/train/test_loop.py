@@ -17,7 +17,7 @@ from torch import nn
 
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.train import loop
-from mobigen.train.loop import Progress, RunSettings, make_optimizers, train
+from mobigen.train.loop import Progress, RunSettings, compile_network, make_optimizers, train
 from mobigen.train.task import Loss
 
 SETTINGS = RunSettings(train_batch_size=4, learning_rate=0.01, max_train_steps=8, lr_warmup_steps=3)
@@ -416,3 +416,58 @@ def test_too_many_of_them_in_a_row_end_the_run(tmp_path, monkeypatch):
 def test_settings_that_cannot_work(change, complaint):
     with pytest.raises(ConfigError, match=complaint):
         replace(SETTINGS, **change)
+
+
+# --- compiling ----------------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    def __init__(self, seed):
+        super().__init__()
+        self.layer = new_layer(seed)
+
+    def forward(self, x):
+        return F.pad(torch.relu(self.layer(x)), (0, 1))
+
+
+class Stack(nn.Module):
+    """Two blocks alike and a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([Block(0), Block(1)])
+        self.last = nn.Linear(3, 1)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.last(x)
+
+
+@torch.no_grad()
+def compiled(monkeypatch, network):
+    """What `compile_network` compiles of a network, by name, and the graphs that two batches of each size give."""
+    graphs = []
+
+    def count(graph, example_inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    plain = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **options: plain(self, backend=count, **options))
+    torch.compiler.reset()
+    want = [network(torch.ones(size, 3)) for size in (2, 5)]
+    compile_network(network)
+    for _ in range(2):
+        for size, expected in zip((2, 5), want, strict=True):
+            torch.testing.assert_close(network(torch.ones(size, 3)), expected)
+    names = {name for name, part in network.named_modules() if part._compiled_call_impl is not None}
+    return names, len(graphs)
+
+
+def test_blocks_that_are_alike_are_compiled_once_for_each_size_of_batch(monkeypatch):
+    assert compiled(monkeypatch, Stack()) == ({"blocks.0", "blocks.1"}, 2)
+
+
+def test_a_network_without_blocks_is_compiled_whole(monkeypatch):
+    assert compiled(monkeypatch, Block(0)) == ({""}, 2)
