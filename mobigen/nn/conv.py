@@ -14,8 +14,8 @@ __all__ = ["DepthwiseConv3x3", "GatedDepthwiseFeedForward", "PlainResidualBlock"
 class DepthwiseConv3x3(nn.Module):
     """Depthwise 3x3 convolution on channels-last maps, zero padding.
 
-    While training, and always on a GPU, it runs as nine shifted multiply-adds, which a compiler fuses into one pass over
-    memory where cuDNN's depthwise kernels are slow; otherwise as one convolution, which every phone runtime has.
+    While training, and always on a GPU, it runs as nine shifted multiply-adds, which a compiler fuses into one pass
+    over memory where cuDNN's depthwise kernels are slow; otherwise as one convolution, which every phone runtime has.
     """
 
     def __init__(self, dim: int):

@@ -422,6 +422,8 @@ def test_settings_that_cannot_work(change, complaint):
 
 
 class Block(nn.Module):
+    """A layer, and a column of zeros."""
+
     def __init__(self, seed):
         super().__init__()
         self.layer = new_layer(seed)
