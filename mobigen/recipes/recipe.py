@@ -134,10 +134,14 @@ class Workspace:
         """
         return kind.from_pretrained(self._find(component or kind.component)).to(self.device)
 
+    def find(self, name: str) -> Path | None:
+        """A component or a file: an earlier recipe's in `out`, else that in weights/, else None."""
+        places = (self.out / name, WEIGHTS / self.model / name)
+        return next((place for place in places if place.exists()), None)
+
     def _find(self, name: str) -> Path:
-        for folder in (self.out, WEIGHTS / self.model):
-            if (folder / name).exists():
-                return folder / name
+        if found := self.find(name):
+            return found
         raise WeightsError(
             f"{name} is neither in {self.out} nor in {WEIGHTS / self.model}; run the recipe that makes it first"
         )
@@ -184,6 +188,7 @@ class Recipe:
     settings: RunSettings
     distils: bool = False
     model: str = "sticker"  # whose it is, a folder of weights/
+    finish: Callable[[Workspace], None] | None = None  # what else the main process makes at the end
 
     def run(self, workspace: Workspace, **overrides: Any) -> Progress:
         """Trains, or goes on training, in `workspace`.out.
@@ -202,4 +207,7 @@ class Recipe:
         except TypeError as error:
             raise ConfigError(f"recipe {self.name}: {error}") from error
         torch.manual_seed(settings.seed)  # of the weights that the task makes
-        return train(self.task(workspace), settings, workspace.out / self.name, workspace.out)
+        progress = train(self.task(workspace), settings, workspace.out / self.name, workspace.out)
+        if self.finish is not None and workspace.processes.is_main_process:
+            self.finish(workspace)
+        return progress

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from mobigen.distill.steps import DistributionMatching, TrajectoryRegression
 from mobigen.models.denoiser import Denoiser
 from mobigen.recipes.recipe import Recipe, Workspace
@@ -28,6 +30,18 @@ def make_matching(workspace: Workspace) -> DistributionMatching:
     return DistributionMatching(student, teacher, workspace.latents(), list(SCHEDULES.values()), GUIDANCE)
 
 
+def write_sampler(workspace: Workspace) -> None:
+    """Beside the student, its model's pipeline.json as the student draws: few steps, and no guidance but its own."""
+    source = workspace.find("pipeline.json")
+    if source is None:
+        return
+    sampler = {"kind": "few_step", "times": {str(steps): times for steps, times in SCHEDULES.items()}}
+    pipeline = json.loads(source.read_text()) | {"sampler": sampler, "default_steps": max(SCHEDULES)}
+    partial = workspace.out / "pipeline.json.partial"
+    partial.write_text(json.dumps(pipeline, indent=2) + "\n")
+    partial.replace(workspace.out / "pipeline.json")
+
+
 REGRESSION = Recipe(
     name="sticker-regression",
     makes="denoiser",
@@ -46,4 +60,5 @@ MATCHING = Recipe(
         mixed_precision="bf16",
     ),
     distils=True,
+    finish=write_sampler,
 )  # fmt: skip
