@@ -20,7 +20,7 @@ RECIPE = Recipe(
     makes="teacher",
     task=make_task,
     settings=RunSettings(
-        minutes=13, train_batch_size=512, learning_rate=1.2e-3, optimizer="muon", lr_warmup_steps=100, weight_decay=0.02,
-        ema_decay=0.998, mixed_precision="bf16",
+        minutes=13, train_batch_size=512, learning_rate=1.2e-3, optimizer="muon", lr_warmup_steps=100,
+        weight_decay=0.02, ema_decay=0.998, mixed_precision="bf16",
     ),
 )  # fmt: skip
