@@ -22,7 +22,7 @@ lint: .venv-dev/.stamp ## ruff and mypy
 	.venv-dev/bin/mypy
 
 export: .venv-dev/.stamp ## weights/ -> export/: every model, each graph checked against its network
-	.venv-dev/bin/mobigen export sticker
+	for folder in weights/*/; do .venv-dev/bin/mobigen export $$(basename $$folder) || exit 1; done
 	.venv-dev/bin/python -m mobigen.export.readme README.md export
 
 clean: ## Remove both environments and the demo's pictures

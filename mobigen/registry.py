@@ -18,7 +18,17 @@ class Model:
 
 MODELS: dict[str, Model] = {
     model.name: model
-    for model in (Model("sticker", "text-to-image", "256x256 stickers on a transparent ground from English words"),)
+    for model in (
+        Model("sticker", "text-to-image", "256x256 stickers on a transparent ground from English words"),
+        Model("upscale-x2", "upscale", "pictures twice as large a side"),
+        Model("upscale-x3", "upscale", "pictures three times as large a side"),
+        Model("upscale-x3-fast", "upscale", "the same in a quarter of the work"),
+        Model("upscale-x3-int8", "upscale", "upscale-x3 with bytes in, bytes out and 8-bit arithmetic between"),
+        Model("upscale-x3-fast-int8", "upscale", "upscale-x3-fast likewise"),
+        Model("upscale-x4", "upscale", "pictures four times as large a side"),
+        Model("upscale-x4-fast", "upscale", "the same in a fifth of the work"),
+        Model("upscale-x4-photo", "upscale", "blurred, noisy or compressed photos four times as large a side"),
+    )
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mobigen.signature import Signature, TensorSpec
 
-__all__ = ["random_inputs"]
+__all__ = ["random_inputs", "random_picture"]
 
 SEED = 0
 
@@ -13,6 +13,11 @@ def random_inputs(signature: Signature, seed: int = SEED) -> dict[str, np.ndarra
     """An array for every input. What states no range is unit normal if it is a float, and zero if it is an int32."""
     generator = np.random.default_rng(seed)
     return {spec.name: _draw(spec, generator) for spec in signature.inputs}
+
+
+def random_picture(width: int, height: int, seed: int = SEED) -> np.ndarray:
+    """uint8 (height, width, 3)."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def _draw(spec: TensorSpec, generator: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mobigen.bench.inputs import SEED, random_inputs
+from mobigen.bench.inputs import SEED, random_inputs, random_picture
 from mobigen.bench.memory import drop_from_cache, peak_resident
 from mobigen.bench.timing import Sustained, clock, p90, sustain
 from mobigen.bundle import Bundle, load_bundle
@@ -36,6 +36,7 @@ class Request(NamedTuple):
 
 REQUESTS: Mapping[str, Request] = {  # by task
     "text-to-image": Request("a picture", lambda pipeline: pipeline("a red apple", seed=SEED, output_type="np")),
+    "upscale": Request("a picture of 640x360", lambda pipeline: pipeline.upscale(random_picture(640, 360))),
 }
 
 

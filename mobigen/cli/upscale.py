@@ -26,7 +26,7 @@ LARGEST, LONGEST = 100 * 10**6, 16_383  # pixels of a result that is not written
 QUALITY = 95  # of JPEG
 
 
-@click.command(cls=Command, hidden=True)  # from the list, until there are weights: your own bundle goes with --model
+@click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-s", "--scale", type=int, help="2, 3 or 4; the model's own if --model is given, or else 2.")
 @click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a file for one picture only.")

@@ -17,6 +17,14 @@ PLANS: dict[str, Plan] = {
         "litert": {"text_encoder": "float16", "denoiser": "float16", "decoder": "int8-full"},
         "coreml": {"text_encoder": "float16", "denoiser": "float16", "decoder": "palette6"},
     },
+    "upscale-x2": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x3": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x3-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x3-int8": {"litert": {"upscaler": "uint8-full"}, "coreml": {"upscaler": "int8"}},
+    "upscale-x3-fast-int8": {"litert": {"upscaler": "uint8-full"}, "coreml": {"upscaler": "int8"}},
+    "upscale-x4": {"litert": {"upscaler": "float16"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x4-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x4-photo": {"litert": {"upscaler": "float16"}, "coreml": {"upscaler": "float16"}},
 }
 UNPLANNED = "float16"  # half the size at hardly any loss, on every backend
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.bench.inputs import random_inputs
+from mobigen.bench.inputs import random_inputs, random_picture
 from mobigen.signature import Signature, TensorSpec
 
 OUTPUT = (TensorSpec("y", (1,)),)
@@ -41,3 +41,9 @@ def test_the_same_seed_gives_the_same_arrays():
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not np.array_equal(first["x"], first["z"])
     assert not np.array_equal(first["x"], random_inputs(one, seed=1)["x"])
+
+
+def test_a_picture_is_wide_before_it_is_high():
+    assert random_picture(5, 3).shape == (3, 5, 3)
+    assert random_picture(64, 64).max() > 250
+    assert np.array_equal(random_picture(5, 3), random_picture(5, 3))

@@ -19,6 +19,7 @@ def test_a_run_prints_a_table_and_writes_a_record(tmp_path, monkeypatch):
     monkeypatch.setattr(upscale, "networks", lambda scale: {name: each.eval().fuse() for name, each in few.items()})
     record = tmp_path / "record.json"
     options = ["--rounds", "1", "--threads", "1", "--scale", "3", "--size", "16", "8", "--record", str(record)]
+    options += ["--skip", "memory"]
     result = CliRunner().invoke(upscale.main, options)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -28,6 +29,18 @@ def test_a_run_prints_a_table_and_writes_a_record(tmp_path, monkeypatch):
     assert set(values) == {"ours", *upscale.REFERENCES}
     row = values["ours"]
     assert row[upscale.BICUBIC] == pytest.approx(row["ms"] / values[upscale.BICUBIC]["ms"], rel=0.01)
+
+
+def test_memory_is_that_of_the_command(upscale_bundle):
+    values = upscale.measure_memory(f"{upscale_bundle}/", 1, {1: (40, 30)})
+    assert values[1]["size"] == (40, 30)
+    assert values[1]["seconds"] > 0
+    assert 10e6 < values[1]["peak_bytes"] < 1e9
+    assert len(list(upscale._memory_rows(values))) == 2
+
+
+def test_photos_are_drawn_at_their_size():
+    assert upscale._draw_photo(2500, 40).size == (2500, 40)
 
 
 def test_every_scale_has_ours_and_both_rivals():
