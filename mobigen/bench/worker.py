@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mobigen.bench.inputs import SEED, random_inputs
 from mobigen.bench.memory import drop_from_cache, peak_resident
 from mobigen.bench.timing import Sustained, clock, p90, sustain
@@ -26,6 +28,8 @@ from mobigen.runtime import BACKENDS, load_component
 
 __all__ = ["REQUESTS", "Job", "Measurement", "measure"]
 
+PHOTO = (512, 512)  # height and width of what is cut out
+
 
 class Request(NamedTuple):
     """What a pipeline is asked for, always the same."""
@@ -34,8 +38,15 @@ class Request(NamedTuple):
     ask: Callable[[Any], object]
 
 
+def _cut_out(pipeline: Any) -> object:
+    """A photo, which costs the same whatever it shows, and a click in its middle."""
+    pipeline.set_image(np.random.default_rng(SEED).integers(0, 256, (*PHOTO, 3), np.uint8))
+    return pipeline.predict([(PHOTO[1] // 2, PHOTO[0] // 2)], [1])
+
+
 REQUESTS: Mapping[str, Request] = {  # by task
     "text-to-image": Request("a picture", lambda pipeline: pipeline("a red apple", seed=SEED, output_type="np")),
+    "cutout": Request("a photo of 512x512 and a click", _cut_out),
 }
 
 
