@@ -23,6 +23,7 @@ lint: .venv-dev/.stamp ## ruff and mypy
 
 export: .venv-dev/.stamp ## weights/ -> export/: every model, each graph checked against its network
 	.venv-dev/bin/mobigen export sticker
+	.venv-dev/bin/mobigen export cutout
 	.venv-dev/bin/python -m mobigen.export.readme README.md export
 
 clean: ## Remove both environments and the demo's pictures

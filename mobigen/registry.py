@@ -18,7 +18,10 @@ class Model:
 
 MODELS: dict[str, Model] = {
     model.name: model
-    for model in (Model("sticker", "text-to-image", "256x256 stickers on a transparent ground from English words"),)
+    for model in (
+        Model("sticker", "text-to-image", "256x256 stickers on a transparent ground from English words"),
+        Model("cutout", "cutout", "objects cut out of photos, by a few clicks or none"),
+    )
 }
 
 

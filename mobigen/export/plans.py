@@ -17,6 +17,10 @@ PLANS: dict[str, Plan] = {
         "litert": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-full"},
         "coreml": {"text_encoder": "palette8", "denoiser": "palette8", "decoder": "palette6"},
     },
+    "cutout": {
+        "litert": {"image_encoder": "float16", "click_decoder": "float16"},
+        "coreml": {"image_encoder": "float16", "click_decoder": "float16"},
+    },
 }
 UNPLANNED = "float16"  # half the size at hardly any loss, on every backend
 
