@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 DEMO := out/demo
+LITERT_ALONE := sticker cutout# their Core ML forms would make the repository too large
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint export clean
@@ -22,7 +23,10 @@ lint: .venv-dev/.stamp ## ruff and mypy
 	.venv-dev/bin/mypy
 
 export: .venv-dev/.stamp ## weights/ -> export/: every model, each graph checked against its network
-	for folder in weights/*/; do .venv-dev/bin/mobigen export $$(basename $$folder) || exit 1; done
+	for name in $(notdir $(wildcard weights/*)); do \
+	  case " $(LITERT_ALONE) " in *" $$name "*) to=litert;; *) to=litert,coreml;; esac; \
+	  .venv-dev/bin/mobigen export $$name --to $$to --overwrite || exit 1; \
+	done
 	.venv-dev/bin/python -m mobigen.export.readme README.md export
 
 clean: ## Remove both environments and the demo's pictures

@@ -28,6 +28,7 @@ MODELS: dict[str, Model] = {
         Model("upscale-x4", "upscale", "pictures four times as large a side"),
         Model("upscale-x4-fast", "upscale", "the same in a fifth of the work"),
         Model("upscale-x4-photo", "upscale", "blurred, noisy or compressed photos four times as large a side"),
+        Model("cutout", "cutout", "objects cut out of photos, by a few clicks or none"),
     )
 }
 

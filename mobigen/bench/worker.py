@@ -26,6 +26,8 @@ from mobigen.runtime import BACKENDS, load_component
 
 __all__ = ["REQUESTS", "Job", "Measurement", "measure"]
 
+PHOTO = 512  # pixels a side of what is cut out
+
 
 class Request(NamedTuple):
     """What a pipeline is asked for, always the same."""
@@ -34,9 +36,16 @@ class Request(NamedTuple):
     ask: Callable[[Any], object]
 
 
+def _cut_out(pipeline: Any) -> object:
+    """A photo, which costs the same whatever it shows, and a click in its middle."""
+    pipeline.set_image(random_picture(PHOTO, PHOTO))
+    return pipeline.predict([(PHOTO // 2, PHOTO // 2)], [1])
+
+
 REQUESTS: Mapping[str, Request] = {  # by task
     "text-to-image": Request("a picture", lambda pipeline: pipeline("a red apple", seed=SEED, output_type="np")),
     "upscale": Request("a picture of 640x360", lambda pipeline: pipeline.upscale(random_picture(640, 360))),
+    "cutout": Request("a photo of 512x512 and a click", _cut_out),
 }
 
 

@@ -34,7 +34,7 @@ def _numbers(text: str, count: int, what: str) -> tuple[float, ...]:
     return values
 
 
-@click.command(cls=Command, hidden=True)  # from the list, until there are weights: your own bundle goes with --model
+@click.command(cls=Command)
 @click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
 @click.option("--click", "clicks", multiple=True, metavar="X,Y", help="A pixel of the object; may be given again.")
 @click.option("--not", "others", multiple=True, metavar="X,Y", help="A pixel that is not the object's; again too.")

@@ -25,6 +25,10 @@ PLANS: dict[str, Plan] = {
     "upscale-x4": {"litert": {"upscaler": "float16"}, "coreml": {"upscaler": "float16"}},
     "upscale-x4-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x4-photo": {"litert": {"upscaler": "float16"}, "coreml": {"upscaler": "float16"}},
+    "cutout": {
+        "litert": {"image_encoder": "float16", "click_decoder": "float16"},
+        "coreml": {"image_encoder": "float16", "click_decoder": "float16"},
+    },
 }
 UNPLANNED = "float16"  # half the size at hardly any loss, on every backend
 

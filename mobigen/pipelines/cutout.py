@@ -15,6 +15,7 @@ from mobigen.letterbox import Letterbox
 from mobigen.pipelines.clicks import check_box, check_clicks, check_mask, check_photo
 from mobigen.pipelines.everything import Candidate, grid, keep_different, record, stability
 from mobigen.pipelines.matting import cut_out
+from mobigen.pipelines.specks import without_specks
 from mobigen.runtime import Component, load_component
 from mobigen.settings import CutoutSettings
 from mobigen.signature import Signature
@@ -151,7 +152,8 @@ class CutoutPredictor:
         Without a click on the object, box or mask, clicks beside it take away from the first mask, `saliency`.
 
         Returns:
-            masks (C, H, W) of the photo's size, the IoU expected of each (C,), and their logits (C, s, s).
+            masks (C, H, W) of the photo's size without specks, the IoU expected of each (C,), and the logits
+            (C, s, s) as the network gave them.
 
         Raises:
             InputError: no photo, no prompt at all, or one that is not accepted.
@@ -173,7 +175,8 @@ class CutoutPredictor:
         if not multimask_output:
             best = int(scores.argmax())
             logits, scores = logits[best : best + 1], scores[best : best + 1]
-        return self._restored(photo, logits, return_logits), scores, logits
+        clean = np.stack([without_specks(each, self._cells(photo, points), labels) for each in logits])
+        return self._restored(photo, clean, return_logits), scores, logits
 
     def saliency(self, return_logits: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """The first mask, without a click.
@@ -182,7 +185,8 @@ class CutoutPredictor:
             A mask (H, W) of the photo's size, bool or float32 logits, and its logits (1, s, s) for `mask_input`.
         """
         photo = self._known()
-        return self._restored(photo, photo.saliency[None], return_logits)[0], photo.saliency[None]
+        clean = without_specks(photo.saliency, np.zeros((0, 2)), np.zeros(0, np.int32))
+        return self._restored(photo, clean[None], return_logits)[0], photo.saliency[None]
 
     def suggest(self) -> Suggestion:
         """The clicks and the box that would have made the first mask: a click in the middle of each salient region."""
@@ -248,14 +252,15 @@ class CutoutPredictor:
         nothing = np.zeros((1, 1, self._side, self._side), np.float32)
         height, width = (side // 2 for side in photo.letterbox.inner)
         least = min_area * height * width
-        found = []
+        found, on = [], np.ones(1, np.int32)
         for click in grid(photo.letterbox.height, photo.letterbox.width, points_per_side):
-            masks, scores = self._decode(photo, np.array([click]), np.ones(1, np.int32), nothing)
+            masks, scores = self._decode(photo, np.array([click]), on, nothing)
             for logits, score in zip(masks[:, :height, :width], scores, strict=True):
                 steady = stability(logits)
                 sure = score >= pred_iou_thresh and steady >= stability_score_thresh
                 if sure and np.count_nonzero(logits > 0) >= least:
-                    found.append(Candidate(logits.copy(), click, float(score), steady))
+                    clean = without_specks(logits, self._cells(photo, np.array([click])), on)
+                    found.append(Candidate(clean, click, float(score), steady))
         kept = keep_different(found, nms_thresh)
         records = [record(each, photo.letterbox.restore_inner) for each in kept]
         return sorted(records, key=lambda each: -each["area"])
@@ -280,6 +285,10 @@ class CutoutPredictor:
             kinds[0, : len(points)] = labels
         found = self._components["click_decoder"](**photo.features, points=places, labels=kinds, mask=mask)
         return found["masks"][0].copy(), found["iou"][0].copy()
+
+    def _cells(self, photo: _Photo, points: np.ndarray) -> np.ndarray:
+        """Points of the photo -> x and y in cells of a mask."""
+        return ((photo.letterbox.points(points) + 0.5) / 2 - 0.5).clip(0, self._side - 1)
 
     def _restored(self, photo: _Photo, logits: np.ndarray, as_logits: bool) -> np.ndarray:
         """(C, s, s) -> (C, H, W), one by one: of a large photo, all at once would take gigabytes."""

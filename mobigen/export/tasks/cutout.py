@@ -1,4 +1,4 @@
-"""Cutout: drawn pictures, a few clicks in each, the logits after every click and the mask as it is seen."""
+"""Cutout: drawn pictures, a few clicks in each, the logits after every click and the probabilities of the first."""
 
 from __future__ import annotations
 
@@ -89,11 +89,15 @@ def draw_request(seed: int) -> Request:
 
 
 def run(source: Source, components: Mapping[str, Component], requests: Sequence[Request]) -> Iterator[Trail]:
-    """A click; the same with one beside the object and the mask so far; a box. The result is the click's mask."""
+    """A click; the same with one beside the object and the mask so far; a box.
+
+    The result is the probabilities of the click's masks, as the network gave them: whether a speck goes may turn on a
+    single cell.
+    """
     pipeline = CutoutPredictor(source.settings, components, source.files, source.name)
     for request in requests:
         pipeline.set_image(request.picture)
-        seen, _, first = pipeline.predict([request.click], [1], return_logits=True)
+        _, _, first = pipeline.predict([request.click], [1])
         _, _, second = pipeline.predict([request.click, request.beside], [1, 0], mask_input=first[0])
         _, _, boxed = pipeline.predict(box=request.box)
-        yield Trail((first, second, boxed), 1 / (1 + np.exp(-seen.clip(-30, 30))))
+        yield Trail((first, second, boxed), 1 / (1 + np.exp(-first.clip(-30, 30))))
