@@ -166,11 +166,7 @@ class CutoutPredictor:
         )
         if not len(points) and mask_input is None:
             raise InputError("there is nothing to go by; give a click, a box or a mask, or take the first mask")
-        if mask_input is None:
-            only_beside = not labels.any()
-            mask = photo.saliency[None, None] if only_beside else np.zeros((1, 1, self._side, self._side), np.float32)
-        else:
-            mask = check_mask(mask_input, self._side)
+        mask = self._seen(photo, points, labels) if mask_input is None else check_mask(mask_input, self._side)
         logits, scores = self._decode(photo, points, labels, mask)
         if not multimask_output:
             best = int(scores.argmax())
@@ -271,6 +267,21 @@ class CutoutPredictor:
         if self._photo is None:
             raise InputError("there is no photo yet; call set_image first")
         return self._photo
+
+    def _seen(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The logits (1, 1, s, s) that a person has seen who clicks like this: what the box or the first click gave.
+
+        The network has learnt from clicks that correct a mask; given several at once and no mask, it does far worse.
+        """
+        if not labels.any():
+            return photo.saliency[None, None]
+        nothing = np.zeros((1, 1, self._side, self._side), np.float32)
+        corners = labels > 1
+        first = corners if corners.any() else np.arange(len(labels)) == labels.argmax()
+        if first.all():
+            return nothing
+        logits, scores = self._decode(photo, points[first], labels[first], nothing)
+        return logits[scores.argmax()][None, None]
 
     def _decode(
         self, photo: _Photo, points: np.ndarray, labels: np.ndarray, mask: np.ndarray

@@ -143,6 +143,23 @@ def test_clicks_beside_the_object_alone_take_away_from_the_first_mask(predictor)
     assert 0.5 * first.sum() < masks[0].sum() < first.sum()
 
 
+@pytest.mark.parametrize(
+    ("prompt", "first"),
+    [
+        ({"point_coords": [[60, 45], [20, 20], [80, 45]], "point_labels": [1, 0, 1]}, [1]),
+        ({"point_coords": [[20, 20], [80, 45]], "point_labels": [0, 1]}, [1]),
+        ({"point_coords": [[30, 40]], "point_labels": [0], "box": [20, 30, 50, 60]}, [2, 3]),
+    ],
+)
+def test_several_clicks_at_once_correct_what_the_first_one_gave(predictor, prompt, first):
+    predictor.predict(**prompt)
+    begun, corrected = predictor._components["click_decoder"].calls
+    assert begun["labels"][0, : len(first) + 1].tolist() == [*first, -1]
+    assert not begun["mask"].any()
+    assert (corrected["mask"] > 0).any()
+    assert (corrected["labels"] >= 0).sum() == len(prompt["point_labels"]) + 2 * ("box" in prompt)
+
+
 # --- cutouts and everything ---------------------------------------------------------------------------------
 
 
