@@ -223,8 +223,8 @@ class CutoutPredictor:
     def everything(
         self,
         points_per_side: int = 16,
-        pred_iou_thresh: float = 0.8,
-        stability_score_thresh: float = 0.85,
+        pred_iou_thresh: float = 0.75,
+        stability_score_thresh: float = 0.5,  # the shipped model gives timid probabilities, and low scores
         nms_thresh: float = 0.7,
         min_area: float = 0.0005,
     ) -> list[dict[str, Any]]:
