@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check
 DEMO := out/demo
-LITERT_ALONE := sticker cutout# their Core ML forms would make the repository too large
+LITERT_ALONE := sticker# whose Core ML form would make the repository too large
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint export clean

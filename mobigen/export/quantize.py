@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ Arrays = Mapping[str, np.ndarray]
 # What becomes of the weights of each kind of operation:
 #   half     stored in float16, computed in float32
 #   weights  stored in int8 with a scale a channel, computed in float32
+#   mixed    weights, but half where a layer widens WIDENING times or more: what it rounds goes into all that follows
 #   dynamic  stored in int8, computed in int8, the range of the activations taken as the graph runs
 #   static   stored in int8, computed in int8, the range of the activations fixed by calibration
 # Depthwise convolutions are never dynamic: XNNPACK has no such kernel and the graph falls apart around them.
@@ -46,6 +48,12 @@ PRECISIONS: dict[str, dict[str, str]] = {
         "DEPTHWISE_CONV_2D": "weights",
         "EMBEDDING_LOOKUP": "weights",
     },
+    "int8-mixed": {
+        "FULLY_CONNECTED": "mixed",
+        "CONV_2D": "weights",
+        "DEPTHWISE_CONV_2D": "weights",
+        "EMBEDDING_LOOKUP": "weights",
+    },
     "int8-dynamic": {
         "FULLY_CONNECTED": "dynamic",
         "CONV_2D": "dynamic",
@@ -62,7 +70,10 @@ PRECISIONS: dict[str, dict[str, str]] = {
     "uint8-full": {EVERY: "static"},  # bytes at the edges, for the range that the signature states
 }
 BYTES_AT_EDGES = "uint8-full"
-WIDEST_WEIGHT = {"half": "FLOAT16", "weights": "INT8", "dynamic": "INT8", "static": "INT8"}  # as a .tflite names types
+WEIGHTS = {  # in each way, as a .tflite names types
+    "half": {"FLOAT16"}, "weights": {"INT8"}, "mixed": {"INT8", "FLOAT16"}, "dynamic": {"INT8"}, "static": {"INT8"},
+}  # fmt: skip
+WIDENING = 4
 
 
 def check_precision(precision: str) -> None:
@@ -165,10 +176,10 @@ def _run_quantizer(source: Path, target: Path, precision: str, ranges: Mapping[s
         name: {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
         for name, (low, high) in ranges.items()
     }
-    Quantizer(str(source), _recipe(precision)).quantize(observed or None).export_model(str(target))
+    Quantizer(str(source), _recipe(precision, FlatGraph(source))).quantize(observed or None).export_model(str(target))
 
 
-def _recipe(precision: str) -> list[dict[str, Any]]:
+def _recipe(precision: str, graph: FlatGraph) -> list[dict[str, Any]]:
     """The precision in the quantizer's own words."""
     from ai_edge_quantizer import qtyping
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
@@ -191,8 +202,10 @@ def _recipe(precision: str) -> list[dict[str, Any]]:
         kind = qtyping.TFLOperationName(operation)
         if way == "half":
             manager.add_quantization_config(".*", kind, half, AlgorithmName.FLOAT_CASTING)
-        elif way == "weights":
+        elif way in ("weights", "mixed"):
             manager.add_weight_only_config(".*", kind, num_bits=8)
+            for name in _widening(graph, operation) if way == "mixed" else ():
+                manager.add_quantization_config(re.escape(name), kind, half, AlgorithmName.FLOAT_CASTING)
         elif way == "dynamic":
             manager.add_dynamic_config(".*", kind, num_bits=8)
         else:
@@ -206,11 +219,19 @@ def _recipe(precision: str) -> list[dict[str, Any]]:
     return manager.get_quantization_recipe()
 
 
+def _widening(graph: FlatGraph, operation: str) -> Iterator[str]:
+    """The results of the layers that have WIDENING times as many outputs as inputs, or more."""
+    for operator in graph.operators:
+        weights = graph.constant(operator.inputs[1]) if graph.kind(operator) == operation else None
+        if weights is not None and weights.shape[0] >= WIDENING * weights.shape[1]:
+            yield graph.name(operator.outputs[0])
+
+
 def _check_weights(path: Path, precision: str) -> None:
     """The quantizer passes over what it cannot do; here that is a failure. Raises ExportError."""
     ways = PRECISIONS[precision]
     for operation, type_name in _weights(path):
-        if type_name != WIDEST_WEIGHT[ways.get(operation) or ways[EVERY]]:
+        if type_name not in WEIGHTS[ways.get(operation) or ways[EVERY]]:
             raise ExportError(f"{precision} left the weights of a {operation} in {type_name}; choose another precision")
 
 

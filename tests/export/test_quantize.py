@@ -43,9 +43,19 @@ def test_a_precision_holds_its_floor_and_saves_space(precision, component, netwo
     assert min(decibels.values()) >= floor_of(precision)
     assert narrow.stat().st_size < wide.stat().st_size
     types = {kind for _, kind in module._weights(narrow)}
-    assert types == {"FLOAT16" if precision == "float16" else "INT8"}
+    assert types <= {"float16": {"FLOAT16"}, "int8-mixed": {"INT8", "FLOAT16"}}.get(precision, {"INT8"})
     assert [path.name for path in tmp_path.iterdir()] == ["narrow.tflite"]
     assert narrow.stat().st_mode & 0o777 == 0o644
+
+
+def test_layers_that_widen_fourfold_keep_float16(exported_bundle, tmp_path):
+    wide, narrow = exported_bundle / "litert" / "denoiser.tflite", tmp_path / "narrow.tflite"
+    quantize(wide, narrow, "int8-mixed")
+    graph = FlatGraph(wide)
+    shapes = [graph.constant(each.inputs[1]).shape for each in graph.operators if graph.kind(each) == "FULLY_CONNECTED"]
+    found = [kind for operation, kind in module._weights(narrow) if operation == "FULLY_CONNECTED"]
+    assert found == ["FLOAT16" if rows >= 4 * columns else "INT8" for rows, columns in shapes]
+    assert {"FLOAT16", "INT8"} == set(found)
 
 
 def test_the_float32_graph_has_float32_weights(exported_bundle):
