@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +49,8 @@ def read_files(folder: Path) -> Iterator[dict[str, Any]]:
     if not shards:
         raise InputError(f"no *.tar shards in {folder}; make some with `mobigen data pack FOLDER --out {folder}`")
     try:
-        yield from group_by_keys(tar_file_expander(_opened(shards)))
+        with closing(_opened(shards)) as opened:  # also when one is damaged, and not some time later
+            yield from group_by_keys(tar_file_expander(opened))
     except (tarfile.TarError, EOFError, ValueError) as error:
         reason = error.args[0] if error.args else "it ends too early"
         raise InputError(f"a shard in {folder} is damaged ({reason}); pack or download it again") from error
@@ -71,7 +73,7 @@ def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
         raise InputError(f"no pictures in {folder}; it must hold *.tar shards or pictures ({accepted})")
 
 
-def _opened(shards: Iterable[Path]) -> Iterator[dict[str, Any]]:
+def _opened(shards: Iterable[Path]) -> Generator[dict[str, Any], None, None]:
     """As webdataset's own opener, which leaves the files open and shares them out among processes."""
     for shard in shards:
         with shard.open("rb") as stream:

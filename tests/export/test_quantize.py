@@ -172,7 +172,7 @@ def test_weights_that_the_quantizer_passed_over_are_a_failure(exported_bundle, t
     monkeypatch.setattr(
         module,
         "_recipe",
-        lambda name: [each for each in recipe(name) if each["operation"] != "DEPTHWISE_CONV_2D"],
+        lambda *given: [each for each in recipe(*given) if each["operation"] != "DEPTHWISE_CONV_2D"],
     )
     with pytest.raises(ExportError, match="left the weights of a DEPTHWISE_CONV_2D in FLOAT32"):
         quantize(exported_bundle / "litert" / "denoiser.tflite", tmp_path / "out.tflite", "int8-dynamic")
