@@ -4,6 +4,9 @@ Time and velocity follow flow matching (Lipman et al., arXiv:2210.02747) on the 
 
     x_t = (1 - t) x_0 + t noise,    velocity = noise - x_0,    so  x_0 = x_t - t velocity.
 
+A denoiser is also told until which time its velocity is to hold: few-step students answer with the average over the
+step (mean velocity, Geng et al., arXiv:2505.13447), other networks with the velocity where it begins.
+
 Each sampler is a generator that yields a `Step` per call of the denoiser, so that progress, previews and
 cancelling belong to the caller. The arithmetic is plain, so NumPy arrays and torch tensors both work.
 """
@@ -18,7 +21,7 @@ import numpy as np
 __all__ = ["Denoiser", "Step", "euler", "few_step", "noise_source", "seeded_noise"]
 
 Array = Any  # a NumPy array or a torch tensor of floats; a sampler returns the kind that it was given
-Denoiser = Callable[[Array, float], Array]  # (x_t, t) -> velocity, of the shape of x_t
+Denoiser = Callable[[Array, float, float], Array]  # (x_t, t, until) -> velocity, of the shape of x_t
 
 
 @dataclass
@@ -42,14 +45,14 @@ def few_step(
     The sampler of distribution-matched students (DMD2, Yin et al., arXiv:2405.14867, section 4.4).
 
     Args:
-        denoise: (x_t, t) -> velocity, of the shape of x_t.
+        denoise: (x_t, t, 0) -> velocity, of the shape of x_t.
         noise: unit normal latent of any shape, x at times[0].
         times: descending, from 1 to above 0; one call of the denoiser each.
         fresh_noise: returns a new unit normal array like `noise`; called between two steps.
     """
     latent = noise
     for index, (time, next_time) in enumerate(pairwise([*times, 0.0])):
-        estimate = latent - time * denoise(latent, time)
+        estimate = latent - time * denoise(latent, time, 0.0)
         latent = (1 - next_time) * estimate + next_time * fresh_noise() if next_time else estimate
         step = Step(index, time, estimate, latent)
         yield step
@@ -60,13 +63,13 @@ def euler(denoise: Denoiser, noise: Array, times: Sequence[float]) -> Iterator[S
     """Integrate dx/dt = velocity with Euler's method (arXiv:2210.02747, section 2).
 
     Args:
-        denoise: (x_t, t) -> velocity, of the shape of x_t.
+        denoise: (x_t, t, next t) -> velocity, of the shape of x_t.
         noise: unit normal latent of any shape, x at times[0].
         times: descending from 1 to 0; n + 1 times make n calls of the denoiser.
     """
     latent = noise
     for index, (time, next_time) in enumerate(pairwise(times)):
-        velocity = denoise(latent, time)
+        velocity = denoise(latent, time, next_time)
         step = Step(index, time, latent - time * velocity, latent + (next_time - time) * velocity)
         yield step
         latent = step.latent
@@ -78,15 +81,18 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     For a model that does not have it folded in; each call costs two evaluations.
     """
 
-    def denoise(latent: Array, time: float) -> Array:
-        without = unconditional(latent, time)
-        return without + scale * (conditional(latent, time) - without)
+    def denoise(latent: Array, time: float, until: float) -> Array:
+        without = unconditional(latent, time, until)
+        return without + scale * (conditional(latent, time, until) - without)
 
     return denoise
 
 
 def conditioned(
-    velocity: Callable[..., np.ndarray], condition: Mapping[str, np.ndarray], guidance: float | None
+    velocity: Callable[..., np.ndarray],
+    condition: Mapping[str, np.ndarray],
+    guidance: float | None,
+    averages: bool = False,
 ) -> Denoiser:
     """A network of batch 1 as a denoiser that is told `condition`, guided against being told nothing if asked.
 
@@ -94,10 +100,15 @@ def conditioned(
         velocity: called with latent, time (1,) in float32 and the entries of `condition`, by name.
         condition: what the network is told; zeros in all of it mean nothing.
         guidance: the scale of `guided`; None for one evaluation a call.
+        averages: whether the network also takes `until` (1,) in float32.
     """
 
     def told(known: Mapping[str, np.ndarray]) -> Denoiser:
-        return lambda latent, time: velocity(latent=latent, time=np.full((1,), time, np.float32), **known)
+        def denoise(latent: np.ndarray, time: float, until: float) -> np.ndarray:
+            times = {"time": time, "until": until} if averages else {"time": time}
+            return velocity(latent=latent, **{name: np.full((1,), t, np.float32) for name, t in times.items()}, **known)
+
+        return denoise
 
     if guidance is None:
         return told(condition)

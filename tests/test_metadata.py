@@ -34,11 +34,11 @@ def test_a_good_file_is_read_as_it_stands(values):
     metadata = read_metadata(values, "metadata.json")
     assert (metadata.name, metadata.task) == ("sticker", "text-to-image")
     assert metadata.version == mobigen.__version__
-    assert metadata.settings.sampler.times[2] == (1.0, 0.5)
+    assert metadata.settings.sampler.times[2] == (1.0, 0.75, 0.0)
     assert metadata.settings.styles == ("3d", "flat", "noto")
     denoiser = metadata.components["denoiser"]
     assert [spec.name for spec in denoiser.signature.inputs] == [
-        *("latent", "time", "text_states", "text_mask", "style")
+        *("latent", "time", "text_states", "text_mask", "style", "until")
     ]
     assert denoiser.signature.inputs[1].high == 1.0
     assert denoiser.backends["litert"].file == "litert/denoiser.tflite"
@@ -136,6 +136,15 @@ def test_bare_networks_need_no_pipeline(values):
 def test_something_else_than_an_object_is_refused(whole):
     with pytest.raises(BundleError, match="not a JSON object"):
         read_metadata(whole, "metadata.json")
+
+
+def test_few_step_wants_a_time_a_step_above_zero(values):
+    sampler = {"kind": "few_step", "times": {"2": [1.0, 0.5]}}
+    values["pipeline"]["default_steps"] = 2
+    assert read_metadata(change(values, "pipeline/sampler", sampler), "").settings.sampler.kind == "few_step"
+    sampler["times"]["2"][-1] = 0.0
+    with pytest.raises(BundleError, match="descending times"):
+        read_metadata(change(values, "pipeline/sampler", sampler), "")
 
 
 def test_euler_wants_one_time_more_than_steps(values):

@@ -11,7 +11,7 @@ TOKENS = 8
 WORDS = ["red", "green", "blue", "apple", "fox", "car", "a", "the", "sleepy", "cafe", "##s", "##y", "xylo"]
 JOINED = {"task": "text-to-image", "components": ["text_encoder", "denoiser", "decoder"]}
 PIPELINE = {
-    "sampler": {"kind": "few_step", "times": {"1": [1.0], "2": [1.0, 0.5], "4": [1.0, 0.75, 0.5, 0.25]}},
+    "sampler": {"kind": "euler", "times": {"1": [1.0, 0.0], "2": [1.0, 0.75, 0.0], "4": [1.0, 0.9, 0.75, 0.5, 0.0]}},
     "styles": STYLES,
     "default_style": "3d",
     "default_steps": 4,
@@ -45,12 +45,13 @@ def tiny_networks():
             text_dim=16,
             text_tokens=TOKENS,
             styles=len(STYLES),
+            averages=True,
         ),
         Decoder(image_size=64, latent_channels=4, widths=(8, 8, 8), depth=1, head_width=4),
     )
     for network in networks:
         for parameter in network.parameters():
-            torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+            torch.nn.init.normal_(parameter, std=0.18, generator=generator)
     return [network.eval() for network in networks]
 
 

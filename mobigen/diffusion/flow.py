@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["clean_estimate", "guide", "interpolate", "logit_normal_times", "noise_like"]
+__all__ = ["clean_estimate", "guide", "interpolate", "logit_normal_times", "noise_like", "shifted_times"]
 
 
 def _wide(time: Tensor, like: Tensor) -> Tensor:
@@ -39,6 +39,15 @@ def logit_normal_times(count: int, generator: torch.Generator, mean: float = 0.0
     """
     normal = torch.randn(count, generator=generator, device=generator.device)
     return torch.sigmoid(mean + deviation * normal)
+
+
+def shifted_times(steps: int, shift: float) -> list[float]:
+    """`steps` + 1 times from 1 to 0, closer together near 1 where shapes are decided.
+
+    t' = shift t / (1 + (shift - 1) t) of even t (Esser et al., arXiv 2403.03206, eq. 23).
+    """
+    even = [1 - index / steps for index in range(steps + 1)]
+    return [shift * time / (1 + (shift - 1) * time) for time in even]
 
 
 def noise_like(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,8 @@
 """Few-step distillation of a guided denoiser: first along the teacher's trajectories, then to its distribution.
 
-One student serves every schedule of times; guidance is folded in, so a step costs one evaluation without a second,
-unconditional one. Regression warms the student up (alone it blurs), distribution matching and a discriminator sharpen.
+One student serves every schedule of times. It is told where its step ends and predicts the average velocity over it,
+with guidance folded in, so a step costs one evaluation. Regression makes it follow the teacher, closely where steps
+are short; what a long step blurs, distribution matching and a discriminator sharpen.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 
 from mobigen.data.draw import draw_indices
 from mobigen.data.latents import Conditions, LatentSet
-from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like
+from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like, shifted_times
 from mobigen.models.denoiser import Denoiser
-from mobigen.sampling import few_step
+from mobigen.sampling import euler
 from mobigen.train.flow import guided_velocity, sample_teacher
 from mobigen.train.task import Loss, bare
 
@@ -27,20 +28,31 @@ __all__ = ["DistributionMatching", "TrajectoryRegression"]
 
 
 class Trajectories(NamedTuple):
-    """Points (N, K + 1, C, h, w) of N walks at K times and at their end, and what the teacher was told."""
+    """Points (N, K, C, h, w) in float16 of N walks at `times` (K,), and what the teacher was told."""
 
     points: Tensor
+    times: Tensor
     conditions: Conditions
 
 
-class TrajectoryRegression:
-    """Regression onto the ends of the teacher's guided trajectories.
+class Steps(NamedTuple):
+    """Steps of trajectories: from `noisy` (B, C, h, w) at `time` (B,) until (B,) with the average `velocity`."""
 
-    From the points of a trajectory at its own times, the student predicts where the trajectory ends: progressive
-    distillation (Salimans and Ho, arXiv 2202.00512) in one go.
+    noisy: Tensor
+    time: Tensor
+    until: Tensor
+    conditions: Conditions
+    velocity: Tensor
+
+
+class TrajectoryRegression:
+    """Regression onto steps of the teacher's guided trajectories, long ones and short ones at once.
+
+    The student learns (x_s - x_t) / (s - t) for each pair of times t > s that a schedule has: progressive distillation
+    (Salimans and Ho, arXiv 2202.00512) in one go, with the step's end as an input (Frans et al., arXiv 2410.12557).
     """
 
-    TEACHER_STEPS = 16
+    TEACHER_STEPS, SHIFT = 16, 3.0  # see `shifted_times`
     CHUNK = 1024  # trajectories sampled at once
 
     def __init__(
@@ -48,45 +60,53 @@ class TrajectoryRegression:
         student: Denoiser,
         teacher: Denoiser,
         latents: LatentSet,
-        times: Sequence[float],
+        steps: Sequence[tuple[float, float]],
         guidance: float,
         count: int,
     ):
-        """`times` are multiples of 1 / TEACHER_STEPS; `count` trajectories are sampled at the first loss, and kept."""
+        """`steps` are pairs of the teacher's times; `count` trajectories are sampled at the first loss, and kept."""
         self.networks: dict[str, nn.Module] = {"student": student}
         self.frozen: dict[str, nn.Module] = {"teacher": teacher}
-        self.latents, self.times, self.guidance, self.count = latents, list(times), guidance, count
+        self.latents, self.guidance, self.count = latents, guidance, count
+        self.times = sorted({time for step in steps for time in step}, reverse=True)
+        self.columns = torch.tensor([[self.times.index(time) for time in step] for step in steps])
         self.trajectories: Trajectories | None = None
 
     def turn(self, step: int) -> str:
         return "student"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
+        steps = self.draw(batch_size, generator)
+        velocity = self.networks[turn](steps.noisy, steps.time, *steps.conditions, steps.until).float()
+        return Loss(F.mse_loss(velocity, steps.velocity), {})
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Steps:
+        """Random steps of random trajectories, on the generator's device."""
         if self.trajectories is None:
+            self.columns = self.columns.to(generator.device)
             self.trajectories = self._sample(generator.device)
-        points, told = self.trajectories
+        points, times, told = self.trajectories
         drawn = draw_indices(self.count, batch_size, generator)
-        index = draw_indices(len(self.times), batch_size, generator)
-        time = torch.tensor(self.times, device=generator.device)[index]
-        noisy, end = points[drawn, index], points[drawn, -1]
-        conditions = Conditions(*(part[drawn] for part in told))
-        velocity = self.networks[turn](noisy, time, *conditions).float()
-        return Loss(F.mse_loss(clean_estimate(noisy, velocity, time), end), {})
+        begin, end = self.columns[draw_indices(len(self.columns), batch_size, generator)].unbind(1)
+        noisy, goal = points[drawn, begin].float(), points[drawn, end].float()
+        time, until = times[begin], times[end]
+        velocity = (goal - noisy) / (until - time)[:, None, None, None]
+        return Steps(noisy, time, until, Conditions(*(part[drawn] for part in told)), velocity)
 
     def _sample(self, device: torch.device) -> Trajectories:
         """Walks the teacher from noise to data; with the same seed whenever a run resumes, and in every process."""
         generator = torch.Generator(device).manual_seed(1)
-        keep = [round((1 - time) * self.TEACHER_STEPS) for time in self.times] + [self.TEACHER_STEPS]
+        walk = shifted_times(self.TEACHER_STEPS, self.SHIFT)
+        keep = [walk.index(time) for time in self.times]
         points, told = [], []
         for _ in range(0, self.count, self.CHUNK):
             clean, conditions = self.latents.draw(min(self.CHUNK, self.count), generator)
-            path = sample_teacher(
-                self.frozen["teacher"], noise_like(clean, generator), conditions, self.TEACHER_STEPS, self.guidance
-            )
-            points.append(torch.stack([path[index] for index in keep], dim=1))
+            noise = noise_like(clean, generator)
+            path = sample_teacher(self.frozen["teacher"], noise, conditions, walk, self.guidance)
+            points.append(torch.stack([path[index] for index in keep], dim=1).half())
             told.append(conditions)
         conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
-        return Trajectories(torch.cat(points)[: self.count], conditions)
+        return Trajectories(torch.cat(points)[: self.count], torch.tensor(self.times, device=device), conditions)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["student"]
@@ -111,8 +131,8 @@ class DistributionMatching:
     """DMD2 (Yin et al., arXiv 2405.14867): the student's samples are moved from where the critic says they are denser
     than the teacher's to where they are thinner.
 
-    Times are the student's own: a schedule and an exit are drawn, the steps before the exit run without gradient on the
-    student's own samples (backward simulation), and the prediction at the exit is trained.
+    A schedule is drawn, its steps but the last run without gradient on the student's own samples (backward simulation),
+    and the last one is trained. What keeps the steps before it where they are is regression, in the same pass.
     """
 
     CRITIC_UPDATES = 2  # for each of the student
@@ -126,44 +146,54 @@ class DistributionMatching:
         latents: LatentSet,
         schedules: Sequence[Sequence[float]],
         guidance: float,
+        kept: TrajectoryRegression,
     ):
-        """`schedules` are times from 1 downwards that the student is to serve; `guidance` is the teacher's."""
+        """`schedules` are times from 1 to 0 that the student serves; `guidance` is the teacher's; `kept` draws the
+        steps that are to stay as they are, those that are no schedule's last."""
         critic = Critic(copy.deepcopy(teacher), teacher.position.shape[-1])
         self.networks: dict[str, nn.Module] = {"student": student, "critic": critic}
         self.frozen: dict[str, nn.Module] = {"teacher": teacher}
-        self.latents, self.schedules, self.guidance = latents, schedules, guidance
+        self.latents, self.schedules, self.guidance, self.kept = latents, schedules, guidance, kept
 
     def turn(self, step: int) -> str:
         return "student" if step % (self.CRITIC_UPDATES + 1) == self.CRITIC_UPDATES else "critic"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
         real, conditions = self.latents.draw(batch_size, generator)
+        noisy, time = self._before_last_step(noise_like(real, generator), conditions, generator)
         if turn == "student":
-            fake = self._samples(real, conditions, generator, self.networks["student"])
-            return self._student_loss(fake, conditions, generator)
+            steps = self.kept.draw(batch_size, generator)
+            fake, regression = self._last_step(noisy, time, conditions, steps)
+            loss = self._student_loss(fake, conditions, generator)
+            return Loss(loss.value + regression, {**loss.parts, "regression": regression.detach()})
         with torch.no_grad():
-            fake = self._samples(real, conditions, generator, bare(self.networks["student"]))
-        return self._critic_loss(fake, real, conditions, generator)
+            velocity = bare(self.networks["student"])(noisy, time, *conditions, torch.zeros_like(time)).float()
+        return self._critic_loss(clean_estimate(noisy, velocity, time), real, conditions, generator)
 
-    def _samples(self, like: Tensor, conditions: Conditions, generator: torch.Generator, at_exit: nn.Module) -> Tensor:
-        """The student's estimate of x_0 at a random exit of a random schedule, where it runs as `at_exit`.
+    @torch.no_grad()
+    def _before_last_step(
+        self, noise: Tensor, conditions: Conditions, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The student's latents (B, C, h, w) before the last step of a random schedule, and their time (B,)."""
+        student = bare(self.networks["student"])
 
-        The steps before the exit differ in number between processes, and have no gradients.
-        """
-        schedule = self.schedules[int(draw_indices(len(self.schedules), 1, generator))]
-        last = int(draw_indices(len(schedule), 1, generator))
-        students = iter([bare(self.networks["student"])] * last + [at_exit])
+        def denoise(noisy: Tensor, time: float, until: float) -> Tensor:
+            times, ends = (torch.full((len(noisy),), each, device=noisy.device) for each in (time, until))
+            return student(noisy, times, *conditions, ends).float()
 
-        def denoise(noisy: Tensor, time: float) -> Tensor:
-            times = torch.full((len(noisy),), time, device=noisy.device)
-            return next(students)(noisy, times, *conditions).float()
+        *before, _ = self.schedules[int(draw_indices(len(self.schedules), 1, generator))]
+        latent = noise
+        for step in euler(denoise, noise, before):
+            latent = step.latent
+        return latent, torch.full((len(noise),), before[-1], device=noise.device)
 
-        noise = noise_like(like, generator)
-        steps = few_step(denoise, noise, schedule[: last + 1], lambda: noise_like(like, generator))
-        with torch.no_grad():
-            for _ in range(last):
-                next(steps)
-        return next(steps).estimate
+    def _last_step(self, noisy: Tensor, time: Tensor, conditions: Conditions, kept: Steps) -> tuple[Tensor, Tensor]:
+        """The student's samples, and the loss of the steps that are `kept`, in one pass."""
+        told = [torch.cat(parts) for parts in zip(conditions, kept.conditions, strict=True)]
+        times, until = torch.cat([time, kept.time]), torch.cat([torch.zeros_like(time), kept.until])
+        velocity = self.networks["student"](torch.cat([noisy, kept.noisy]), times, *told, until).float()
+        last, others = velocity.split([len(noisy), len(kept.noisy)])
+        return clean_estimate(noisy, last, time), F.mse_loss(others, kept.velocity)
 
     def _student_loss(self, fake: Tensor, conditions: Conditions, generator: torch.Generator) -> Loss:
         """Gradient (mu_fake - mu_real) / mean |x - mu_real| with respect to the sample x (DMD2, eq. 1; DMD, eq. 7)."""

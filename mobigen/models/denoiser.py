@@ -8,7 +8,7 @@ Budget at the default size: 13.2 M parameters, 2.9 G multiply-accumulates a step
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +57,9 @@ class DenoiserBlock(nn.Module):
 class Denoiser(Network):
     """Predicts the velocity noise - x0 of a noisy latent, given time, text and style.
 
-    Without words (a mask of zeros) and without style (a vector of zeros) it is the unconditional model.
+    Without words (a mask of zeros) and without style (a vector of zeros) it is the unconditional model. One that
+    `averages` is also told where a step ends, and predicts the velocity's average over it, so that the step is exact
+    however long (mean flows, Geng et al., arXiv 2505.13447, equation 3).
 
     Raises:
         ConfigError: `dim` is not a multiple of `heads`.
@@ -76,6 +78,7 @@ class Denoiser(Network):
         text_dim: int = 256,
         text_tokens: int = 24,
         styles: int = 7,
+        averages: bool = False,
     ):
         super().__init__()
         check_heads(dim, heads)
@@ -84,6 +87,7 @@ class Denoiser(Network):
         self.embed = nn.Conv2d(latent_channels, dim, 1)
         self.position = nn.Parameter(torch.randn(1, latent_size**2, dim) * 0.02)
         self.time = TimeEmbedding(dim)
+        self.until = TimeEmbedding(dim) if averages else None
         self.style = nn.Linear(styles, dim, bias=False)
         self.pooled_text = nn.Linear(text_dim, dim)
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
@@ -97,16 +101,38 @@ class Denoiser(Network):
     def _initialise(self) -> None:
         """Every block starts as the identity and the output at zero (adaLN-Zero, Peebles and Xie 2023)."""
         outputs = [block.get_submodule("cross_attention.out") for block in self.blocks]
-        for layer in (self.modulation, self.final_modulation, self.final, *outputs):
+        ends = [] if self.until is None else [self.until.perceptron[-1]]
+        for layer in (self.modulation, self.final_modulation, self.final, *outputs, *ends):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 
-    def forward(self, latent: Tensor, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor) -> Tensor:
+    def averaging(self) -> Denoiser:
+        """A copy that also takes `until`, and begins by taking no notice of it."""
+        config: Any = self._hub_mixin_config
+        other = Denoiser(**{**config, "averages": True})
+        other.load_state_dict({**other.state_dict(), **self.state_dict()})
+        return other
+
+    def forward(
+        self,
+        latent: Tensor,
+        time: Tensor,
+        text_states: Tensor,
+        text_mask: Tensor,
+        style: Tensor,
+        until: Tensor | None = None,
+    ) -> Tensor:
         """One evaluation: the velocity alone; see `evaluate`."""
-        return self.evaluate(latent, time, text_states, text_mask, style)[0]
+        return self.evaluate(latent, time, text_states, text_mask, style, until)[0]
 
     def evaluate(
-        self, latent: Tensor, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor
+        self,
+        latent: Tensor,
+        time: Tensor,
+        text_states: Tensor,
+        text_mask: Tensor,
+        style: Tensor,
+        until: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """One evaluation, with the features that a discriminator reads.
 
@@ -116,13 +142,18 @@ class Denoiser(Network):
             text_states: (B, T, text_dim) from the text encoder.
             text_mask: (B, T), 1 on words, 0 on padding.
             style: (B, styles), one-hot, or weights that mix styles.
+            until: (B,) in [0, time], where the step ends; None for a step of no length. A network that does not
+                average takes every step for one of no length.
 
         Returns:
-            velocity (B, C, H, W), an estimate of noise - x0, and the tokens (B, H * W, dim) after the last block.
+            velocity (B, C, H, W), an estimate of noise - x0 averaged over the step, and the tokens (B, H * W, dim)
+            after the last block.
         """
         size = (self.latent_size, self.latent_size)
         x = self.embed(latent).flatten(2).transpose(1, 2) + self.position  # (B, N, dim)
         condition = self._condition(time, text_states, text_mask, style)
+        if self.until is not None:
+            condition = condition + self.until(time if until is None else until)
         modulation = self.modulation(condition).unflatten(1, (6, -1))
         context = torch.cat([self.no_text.expand(len(latent), -1, -1).to(text_states.dtype), text_states], dim=1)
         mask = torch.cat([torch.ones_like(text_mask[:, :1]), text_mask], dim=1)
@@ -140,21 +171,24 @@ class Denoiser(Network):
 
     def signature(self) -> Signature:
         latent = (1, self.latent_channels, self.latent_size, self.latent_size)
-        inputs = (
+        inputs: tuple[TensorSpec, ...] = (
             TensorSpec("latent", latent),
             TensorSpec("time", (1,), low=0.0, high=1.0),
             TensorSpec("text_states", (1, self.text_tokens, self.text_dim)),
             TensorSpec("text_mask", (1, self.text_tokens), low=0.0, high=1.0),
             TensorSpec("style", (1, self.styles), low=0.0, high=1.0),
         )
+        if self.until is not None:
+            inputs = (*inputs, TensorSpec("until", (1,), low=0.0, high=1.0))
         return Signature(self.component, inputs, (TensorSpec("velocity", latent),))
 
     def example_inputs(self, generator: torch.Generator) -> dict[str, Tensor]:
-        tokens = self.text_tokens
-        return {
+        tokens, time = self.text_tokens, torch.rand(1, generator=generator)
+        inputs = {
             "latent": torch.randn(1, self.latent_channels, self.latent_size, self.latent_size, generator=generator),
-            "time": torch.rand(1, generator=generator),
+            "time": time,
             "text_states": torch.randn(1, tokens, self.text_dim, generator=generator),
             "text_mask": (torch.arange(tokens) < tokens // 3).float()[None],
             "style": torch.eye(self.styles)[:1],
         }
+        return inputs if self.until is None else {**inputs, "until": time / 2}

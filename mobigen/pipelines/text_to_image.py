@@ -19,7 +19,7 @@ from mobigen.pipelines.prompt import check_prompt
 from mobigen.runtime import Component, load_component
 from mobigen.sampling import SAMPLERS, Step, conditioned, noise_source
 from mobigen.settings import TextToImageSettings
-from mobigen.signature import Signature
+from mobigen.signature import Signature, TensorSpec
 
 __all__ = ["Picture", "TextToImageOutput", "TextToImagePipeline"]
 
@@ -29,6 +29,7 @@ TENSORS = {  # what each component must take and give
     "denoiser": (("latent", "time", "text_states", "text_mask", "style"), ("velocity",)),
     "decoder": (("latent",), ("image",)),
 }
+UNTIL = "until"  # what a denoiser takes besides if it averages over steps
 
 OUTPUT_TYPES = ("pil", "np")
 
@@ -97,6 +98,7 @@ class TextToImagePipeline:
         self._components = components
         self._tokenizer = _open_tokenizer(files["tokenizer"])
         self._latent_shape = components["decoder"].signature.inputs[0].shape
+        self._averages = UNTIL in _names(components["denoiser"].signature.inputs)
         self._interrupted = False
 
     @classmethod
@@ -277,7 +279,7 @@ class TextToImagePipeline:
         """The latent of one picture; all its noise comes from its own seed."""
         noise = noise_source(self._latent_shape, seed)
         plan = self._settings.sampler
-        denoise = conditioned(self._velocity, condition, plan.guidance)
+        denoise = conditioned(self._velocity, condition, plan.guidance, self._averages)
         for step in SAMPLERS[plan.kind](denoise, times, noise):
             if callback is not None:
                 self._report(callback, step, image_index)
@@ -337,10 +339,14 @@ def _random_seed(count: int) -> int:
 
 def _check_tensors(signatures: Mapping[str, Signature]) -> None:
     for name, (inputs, outputs) in TENSORS.items():
-        sides = signatures[name].inputs, signatures[name].outputs
-        found = tuple(tuple(spec.name for spec in side) for side in sides)
-        if found != (inputs, outputs):
+        found = _names(signatures[name].inputs), _names(signatures[name].outputs)
+        averages = name == "denoiser" and found[0][-1:] == (UNTIL,)
+        if found != ((*inputs, UNTIL) if averages else inputs, outputs):
             raise BundleError(f"{name} is {found}, a text-to-image pipeline needs {(inputs, outputs)}")
+
+
+def _names(specs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in specs)
 
 
 def _open_tokenizer(path: Path) -> Tokenizer:

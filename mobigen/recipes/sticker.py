@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
+from mobigen.diffusion.flow import shifted_times
 from mobigen.distill.steps import DistributionMatching, TrajectoryRegression
 from mobigen.models.denoiser import Denoiser
 from mobigen.recipes.recipe import Recipe, Workspace
@@ -11,23 +13,27 @@ from mobigen.train.loop import RunSettings
 
 __all__ = ["GUIDANCE", "MATCHING", "REGRESSION", "SCHEDULES"]
 
-SCHEDULES = {1: (1.0,), 2: (1.0, 0.5), 4: (1.0, 0.75, 0.5, 0.25)}  # number of steps -> times
+TIMES = shifted_times(4, TrajectoryRegression.SHIFT)
+SCHEDULES = {steps: TIMES[:: 4 // steps] for steps in (1, 2, 4)}  # number of steps -> times
 GUIDANCE = 3.0  # of the teacher
-TRAJECTORIES = 12288
+TRAJECTORIES, KEPT = 24576, 6144  # of the teacher: to learn from, and to be held to
 
 
 def make_regression(workspace: Workspace) -> TrajectoryRegression:
-    """First of the student's two recipes: the ends of the teacher's guided trajectories, from points along them."""
+    """First of the student's two recipes: steps of the teacher's guided trajectories."""
     teacher = workspace.trained(Denoiser, "teacher")
-    student = workspace.trained(Denoiser, "teacher")
+    steps = [step for times in SCHEDULES.values() for step in pairwise(times)]
     count = workspace.counts.get("trajectories", TRAJECTORIES)
-    return TrajectoryRegression(student, teacher, workspace.latents(), SCHEDULES[4], GUIDANCE, count)
+    return TrajectoryRegression(teacher.averaging(), teacher, workspace.latents(), steps, GUIDANCE, count)
 
 
 def make_matching(workspace: Workspace) -> DistributionMatching:
     """Second of the student's two recipes: distribution matching with a discriminator, for 1, 2 and 4 steps at once."""
-    teacher, student = workspace.trained(Denoiser, "teacher"), workspace.trained(Denoiser)
-    return DistributionMatching(student, teacher, workspace.latents(), list(SCHEDULES.values()), GUIDANCE)
+    teacher, student, latents = workspace.trained(Denoiser, "teacher"), workspace.trained(Denoiser), workspace.latents()
+    steps = [step for step in pairwise(TIMES) if step[1] > 0]
+    count = workspace.counts.get("trajectories", KEPT)
+    kept = TrajectoryRegression(student, teacher, latents, steps, GUIDANCE, count)
+    return DistributionMatching(student, teacher, latents, list(SCHEDULES.values()), GUIDANCE, kept)
 
 
 def write_sampler(workspace: Workspace) -> None:
@@ -35,7 +41,7 @@ def write_sampler(workspace: Workspace) -> None:
     source = workspace.find("pipeline.json")
     if source is None:
         return
-    sampler = {"kind": "few_step", "times": {str(steps): times for steps, times in SCHEDULES.items()}}
+    sampler = {"kind": "euler", "times": {str(steps): times for steps, times in SCHEDULES.items()}}
     pipeline = json.loads(source.read_text()) | {"sampler": sampler, "default_steps": max(SCHEDULES)}
     partial = workspace.out / "pipeline.json.partial"
     partial.write_text(json.dumps(pipeline, indent=2) + "\n")
@@ -47,16 +53,18 @@ REGRESSION = Recipe(
     makes="denoiser",
     task=make_regression,
     settings=RunSettings(
-        minutes=1, train_batch_size=512, learning_rate=2e-4, lr_warmup_steps=50, ema_decay=0.99, mixed_precision="bf16"
+        minutes=2, train_batch_size=512, learning_rate=6e-4, optimizer="muon", lr_warmup_steps=50, ema_decay=0.99,
+        mixed_precision="bf16",
     ),
     distils=True,
-)
+    finish=write_sampler,
+)  # fmt: skip
 MATCHING = Recipe(
     name="sticker",
     makes="denoiser",
     task=make_matching,
     settings=RunSettings(
-        minutes=5, train_batch_size=256, learning_rate=5e-5, betas=(0.0, 0.95), lr_warmup_steps=50, ema_decay=0.995,
+        minutes=5, train_batch_size=256, learning_rate=1e-4, betas=(0.0, 0.95), lr_warmup_steps=50, ema_decay=0.995,
         mixed_precision="bf16",
     ),
     distils=True,

@@ -25,6 +25,7 @@ from mobigen.data.captions import clean_name, with_article
 from mobigen.data.latents import Conditions
 from mobigen.data.stickers import STYLES, StickerSet, load_stickers, premultiply
 from mobigen.data.words import token_ids
+from mobigen.diffusion.flow import shifted_times
 from mobigen.errors import WeightsError
 from mobigen.media import contact_sheet
 from mobigen.models.autoencoder import Decoder
@@ -37,7 +38,7 @@ from mobigen.train.scores import frechet_distance, has_colour, retrieval_accurac
 
 __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
 
-TEACHER_STEPS, TEACHER_GUIDANCE = 20, 3.0
+TEACHER_STEPS, TEACHER_SHIFT, TEACHER_GUIDANCE = 20, 3.0, 3.0
 AMONG = 100  # captions in a retrieval
 CHUNK = 32  # pictures at once
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -125,13 +126,14 @@ class StickerModel:
 
         if steps is None:
             assert self.teacher is not None
-            return sample_teacher(self.teacher, noise(), told, TEACHER_STEPS, TEACHER_GUIDANCE)[-1]
+            times = shifted_times(TEACHER_STEPS, TEACHER_SHIFT)
+            return sample_teacher(self.teacher, noise(), told, times, TEACHER_GUIDANCE)[-1]
         scale = self.sampler.get("guidance")
 
-        def denoise(noisy: Tensor, time: float) -> Tensor:
-            times = torch.full((count,), time, device=self.device)
+        def denoise(noisy: Tensor, time: float, until: float) -> Tensor:
+            times, ends = (torch.full((count,), each, device=self.device) for each in (time, until))
             if scale is None:
-                return self.student(noisy, times, *told)
+                return self.student(noisy, times, *told, ends)
             return guided_velocity(self.student, noisy, times, told, scale)
 
         *_, last = SAMPLERS[self.sampler["kind"]](denoise, self.sampler["times"][str(steps)], noise)

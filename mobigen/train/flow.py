@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +58,22 @@ def guided_velocity(denoiser: nn.Module, noisy: Tensor, time: Tensor, conditions
 
 @torch.no_grad()
 def sample_teacher(
-    denoiser: nn.Module, noise: Tensor, conditions: Conditions, steps: int, scale: float
+    denoiser: nn.Module, noise: Tensor, conditions: Conditions, times: Sequence[float], scale: float
 ) -> list[Tensor]:
-    """Walks from noise to data by Euler steps at even times, guided.
+    """Walks from noise to data by guided Euler steps.
 
     Args:
         denoiser: predicts velocity.
         noise: (B, C, h, w), unit normal.
         conditions: what to make, B rows.
-        steps: evaluations of the denoiser.
+        times: descending from 1 to 0.
         scale: of the guidance; see `guide`.
 
     Returns:
-        `steps` + 1 latents (B, C, h, w), from `noise` to data.
+        A latent (B, C, h, w) a time, from `noise` to data.
     """
 
-    def denoise(noisy: Tensor, time: float) -> Tensor:
+    def denoise(noisy: Tensor, time: float, until: float) -> Tensor:
         return guided_velocity(denoiser, noisy, torch.full((len(noisy),), time, device=noisy.device), conditions, scale)
 
-    times = torch.linspace(1, 0, steps + 1).tolist()
     return [noise, *(step.latent for step in euler(denoise, noise, times))]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.diffusion.flow import clean_estimate, guide, interpolate, logit_normal_times, noise_like
+from mobigen.diffusion.flow import clean_estimate, guide, interpolate, logit_normal_times, noise_like, shifted_times
 
 
 def source(seed=0):
@@ -62,3 +62,16 @@ def test_noise_has_the_shape_and_type_and_repeats(dtype):
     assert noise.float().std().item() == pytest.approx(1, abs=0.05)
     assert torch.equal(noise, noise_like(like, source(1)))
     assert not torch.equal(noise, noise_like(like, source(2)))
+
+
+@given(st.integers(1, 20), st.floats(1, 8))
+def test_shifted_times_descend_and_leave_the_noise_slowly(steps, shift):
+    """log(t / (1 - t)), the log of noise to signal, is moved by log(shift)."""
+    times = shifted_times(steps, shift)
+    assert len(times) == steps + 1
+    assert (times[0], times[-1]) == (1.0, 0.0)
+    even = torch.linspace(1, 0, steps + 1, dtype=torch.float64)[1:-1]
+    moved = torch.tensor(times[1:-1], dtype=torch.float64)
+    torch.testing.assert_close(
+        torch.logit(moved), torch.logit(even) + torch.log(torch.tensor(shift).double()), rtol=1e-5, atol=1e-5
+    )

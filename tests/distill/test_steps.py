@@ -1,4 +1,6 @@
-"""Few-step distillation: where trajectories end, and which way samples are moved."""
+"""Few-step distillation: the average over a step, and which way samples are moved."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -7,12 +9,14 @@ from small_latents import small_latents
 from tiny_networks import tiny
 from torch import nn
 
+from mobigen.diffusion.flow import shifted_times
 from mobigen.distill.steps import DistributionMatching, TrajectoryRegression
 from mobigen.models.denoiser import Denoiser
 from mobigen.train.flow import guided_velocity, sample_teacher
 
-TIMES = (1.0, 0.75, 0.5, 0.25)
-SCHEDULES = ((1.0,), (1.0, 0.5), TIMES)
+TIMES = (1.0, 0.9, 0.75, 0.5, 0.0)
+SCHEDULES = ((1.0, 0.0), (1.0, 0.75, 0.0), TIMES)
+STEPS = [step for schedule in SCHEDULES for step in pairwise(schedule)]
 
 
 def source(seed=0):
@@ -23,17 +27,18 @@ def source(seed=0):
 
 
 def regression(count=5):
-    return TrajectoryRegression(tiny(Denoiser, 1), tiny(Denoiser), small_latents(), TIMES, 2.0, count)
+    return TrajectoryRegression(tiny(Denoiser, 1, averages=True), tiny(Denoiser), small_latents(), STEPS, 2.0, count)
 
 
 def test_a_trajectory_is_the_teachers_walk():
     task = regression()
     task.loss("student", 2, source())
-    points, told = task.trajectories
+    points, times, told = task.trajectories
     assert points.shape == (5, 5, 4, 4, 4)
-    walk = sample_teacher(tiny(Denoiser), points[:, 0], told, 16, 2.0)
+    torch.testing.assert_close(times, torch.tensor([1.0, 0.9, 0.75, 0.5, 0.0]))
+    walk = sample_teacher(tiny(Denoiser), points[:, 0].float(), told, shifted_times(16, 3.0), 2.0)
     for column, step in enumerate((0, 4, 8, 12, 16)):
-        torch.testing.assert_close(points[:, column], walk[step], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(points[:, column].float(), walk[step], rtol=1e-2, atol=1e-2)
 
 
 def test_trajectories_are_sampled_once_and_the_same_in_every_run(monkeypatch):
@@ -53,23 +58,30 @@ def test_trajectories_are_sampled_once_and_the_same_in_every_run(monkeypatch):
     )
 
 
-def test_the_loss_is_the_distance_to_the_end():
+def test_a_step_by_its_velocity_ends_where_the_trajectory_goes():
+    task = regression()
+    drawn = task.draw(64, source())
+    ended = drawn.noisy + (drawn.until - drawn.time)[:, None, None, None] * drawn.velocity
+    points, times, _ = task.trajectories
+    for row in range(64):
+        begin, end = (int((times == each[row]).nonzero()) for each in (drawn.time, drawn.until))
+        walk = int((points[:, begin].float() == drawn.noisy[row]).flatten(1).all(1).nonzero()[0])
+        torch.testing.assert_close(ended[row], points[walk, end].float(), rtol=1e-3, atol=1e-3)
+    found = {(float(time), float(until)) for time, until in zip(drawn.time, drawn.until, strict=True)}
+    assert found == {tuple(torch.tensor(step).tolist()) for step in STEPS}
+
+
+def test_the_loss_is_the_error_of_the_average_velocity():
     task = regression()
     loss = task.loss("student", 8, source()).value
-    points, told = task.trajectories
-    generator = source()
-    drawn, index = torch.randint(5, (8,), generator=generator), torch.randint(4, (8,), generator=generator)
-    total = 0.0
-    for row, column in zip(drawn, index, strict=True):
-        time, noisy = torch.tensor([TIMES[column]]), points[row, column][None]
-        velocity = tiny(Denoiser, 1)(noisy, time, *(part[row][None] for part in told))
-        total += (noisy - time * velocity - points[row, -1]).square().mean()
-    torch.testing.assert_close(loss, total / 8, rtol=1e-4, atol=1e-5)
+    drawn, student = task.draw(8, source()), tiny(Denoiser, 1, averages=True)
+    velocity = student(drawn.noisy, drawn.time, *drawn.conditions, drawn.until)
+    torch.testing.assert_close(loss, (velocity - drawn.velocity).square().mean())
 
 
 def test_regression_saves_a_denoiser(tmp_path):
-    regression().save({"student": tiny(Denoiser)}, tmp_path)
-    Denoiser.from_pretrained(tmp_path / "denoiser")
+    regression().save({"student": tiny(Denoiser, averages=True)}, tmp_path)
+    assert Denoiser.from_pretrained(tmp_path / "denoiser").until is not None
 
 
 # --- distribution matching ----------------------------------------------------------------------------------
@@ -77,7 +89,9 @@ def test_regression_saves_a_denoiser(tmp_path):
 
 def matching(schedules=SCHEDULES):
     torch.manual_seed(0)
-    return DistributionMatching(tiny(Denoiser, 1), tiny(Denoiser), small_latents(), schedules, 2.0)
+    teacher, latents = tiny(Denoiser), small_latents()
+    kept = TrajectoryRegression(tiny(Denoiser, 1, averages=True), teacher, latents, list(pairwise(TIMES))[:-1], 2.0, 5)
+    return DistributionMatching(tiny(Denoiser, 1, averages=True), teacher, latents, schedules, 2.0, kept)
 
 
 def batch(count=3):
@@ -144,55 +158,54 @@ def test_each_turn_moves_the_network_whose_turn_it_is(turn):
 
 
 class Recording(nn.Module):
-    """A student that notes when it runs, and whether it learns from that."""
+    """A student that notes its steps, and whether it learns from them."""
 
     def __init__(self):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
         self.calls = []
 
-    def forward(self, noisy, time, *conditions):
-        self.calls.append((time[0].item(), torch.is_grad_enabled()))
+    def forward(self, noisy, time, *told):
+        self.calls.append((time[0].item(), told[-1][0].item(), torch.is_grad_enabled()))
         return noisy * self.scale
 
 
-def test_samples_stop_at_a_random_exit_and_learn_only_there():
+def test_only_the_last_step_learns():
     task = matching()
-    latents, conditions = batch()
     walks = set()
     for seed in range(60):
         student = task.networks["student"] = Recording()
-        sample = task._samples(latents, conditions, source(seed), student)
-        assert sample.requires_grad
-        assert [learns for _, learns in student.calls] == [False] * (len(student.calls) - 1) + [True]
-        walks.add(tuple(time for time, _ in student.calls))
-    assert walks == {schedule[: count + 1] for schedule in SCHEDULES for count in range(len(schedule))}
+        task.loss("student", 2, source(seed))
+        assert [learns for *_, learns in student.calls] == [False] * (len(student.calls) - 1) + [True]
+        walks.add(tuple(round(until, 4) for _, until, _ in student.calls))
+    assert walks == {tuple(schedule[1:]) for schedule in SCHEDULES}
 
 
-def test_a_sample_is_predicted_and_noised_again_by_hand():
+def test_samples_are_the_students_own_walk():
     task = matching([TIMES])
     latents, conditions = batch()
-    seed = next(seed for seed in range(50) if _exit_of(seed) == 1)
-    sample = task._samples(latents, conditions, source(seed), task.networks["student"])
-    generator = source(seed)
-    torch.randint(1, (1,), generator=generator)
-    torch.randint(4, (1,), generator=generator)
-    student = tiny(Denoiser, 1)
-    noise = torch.randn(latents.shape, generator=generator)
-    first = noise - student(noise, torch.ones(3), *conditions)
-    again = 0.25 * first + 0.75 * torch.randn(latents.shape, generator=generator)
-    expected = again - 0.75 * student(again, torch.full((3,), 0.75), *conditions)
-    torch.testing.assert_close(sample, expected, rtol=1e-4, atol=1e-4)
+    student = tiny(Denoiser, 1, averages=True)
+    noise = torch.randn(latents.shape, generator=source(4))
+    noisy, time = task._before_last_step(noise, conditions, source())
+    x = noise
+    for begin, end in pairwise(TIMES[:-1]):
+        x = x + (end - begin) * student(x, torch.full((3,), begin), *conditions, torch.full((3,), end))
+    torch.testing.assert_close(noisy, x, rtol=1e-4, atol=1e-4)
+    kept = task.kept.draw(4, source())
+    sample, regression = task._last_step(noisy, time, conditions, kept)
+    torch.testing.assert_close(sample, x - 0.5 * student(x, time, *conditions, torch.zeros(3)), rtol=1e-4, atol=1e-4)
+    error = student(kept.noisy, kept.time, *kept.conditions, kept.until) - kept.velocity
+    torch.testing.assert_close(regression, error.square().mean(), rtol=1e-4, atol=1e-5)
 
 
-def _exit_of(seed):
-    generator = source(seed)
-    torch.randint(1, (1,), generator=generator)
-    return torch.randint(4, (1,), generator=generator).item()
+def test_what_is_kept_is_part_of_the_students_loss():
+    loss = matching().loss("student", 3, source(5))
+    parts = loss.parts
+    torch.testing.assert_close(loss.value.detach(), parts["matching"] + 3e-3 * parts["fools"] + parts["regression"])
 
 
 def test_matching_saves_the_student(tmp_path):
     task = matching()
-    task.save({"student": tiny(Denoiser, 1), "critic": task.networks["critic"]}, tmp_path)
+    task.save({"student": tiny(Denoiser, 1, averages=True), "critic": task.networks["critic"]}, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["denoiser"]
     assert Denoiser.from_pretrained(tmp_path / "denoiser").styles == 7

@@ -63,3 +63,22 @@ def test_evaluate_gives_the_velocity_of_forward_and_a_token_a_place(denoiser, in
         predicted, tokens = denoiser.evaluate(**inputs)
     assert torch.equal(predicted, velocity(denoiser, inputs))
     assert tokens.shape == (1, 16, 16)
+
+
+@torch.no_grad()
+def test_one_that_averages_reads_where_the_step_ends():
+    averaging = tiny(Denoiser, averages=True)
+    given = examples(averaging)
+    assert [spec.name for spec in averaging.signature().inputs] == list(given)
+    of_no_length = averaging(**{name: given[name] for name in given if name != "until"})
+    torch.testing.assert_close(averaging(**{**given, "until": given["time"]}), of_no_length)
+    assert not torch.allclose(averaging(**given), of_no_length, atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_teacher_begins_to_average_by_taking_no_notice(denoiser, inputs, tmp_path):
+    student = denoiser.averaging().eval()
+    for until in (0.0, 0.1):
+        torch.testing.assert_close(student(**inputs, until=torch.tensor([until])), velocity(denoiser, inputs))
+    student.save_pretrained(tmp_path)
+    assert Denoiser.from_pretrained(tmp_path).until is not None

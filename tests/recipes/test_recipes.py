@@ -115,7 +115,7 @@ def test_the_student_comes_with_a_pipeline_that_draws_in_its_steps(place, data):
     guided = {"kind": "euler", "guidance": 3.0, "times": {"8": [1.0, 0.0]}}
     (place / "pipeline.json").write_text(json.dumps({"sampler": guided, "default_steps": 8, "styles": ["3d"]}))
     tiny.run("sticker", data, place, max_train_steps=STEPS)
-    sampler = {"kind": "few_step", "times": {"1": [1.0], "2": [1.0, 0.5], "4": [1.0, 0.75, 0.5, 0.25]}}
+    sampler = {"kind": "euler", "times": {"1": [1.0, 0.0], "2": [1.0, 0.75, 0.0], "4": [1.0, 0.9, 0.75, 0.5, 0.0]}}
     told = json.loads((place / "pipeline.json").read_text())
     assert told == {"sampler": sampler, "default_steps": 4, "styles": ["3d"]}
 

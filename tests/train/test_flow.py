@@ -90,7 +90,7 @@ def test_guidance_is_the_formula_on_two_evaluations(scale):
 def test_a_walk_is_euler_steps_by_hand():
     denoiser = tiny(Denoiser)
     noise, conditions = small_latents().draw(2, source())
-    path = sample_teacher(denoiser, noise, conditions, steps=4, scale=2.0)
+    path = sample_teacher(denoiser, noise, conditions, [1.0, 0.75, 0.5, 0.25, 0.0], scale=2.0)
     assert len(path) == 5
     x = noise
     for index, time in enumerate((1.0, 0.75, 0.5, 0.25)):

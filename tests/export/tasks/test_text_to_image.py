@@ -36,7 +36,9 @@ def test_every_call_of_a_component_is_kept(seen):
 
 def test_steps_come_in_the_samplers_order_and_styles_in_turn(seen):
     times = [float(inputs["time"][0]) for inputs in seen.inputs["denoiser"]]
-    assert times == tiny.PIPELINE["sampler"]["times"]["4"] * len(task.PARITY_PROMPTS)
+    np.testing.assert_allclose(times, [1.0, 0.9, 0.75, 0.5] * len(task.PARITY_PROMPTS))
+    ends = [float(inputs["until"][0]) for inputs in seen.inputs["denoiser"]]
+    np.testing.assert_allclose(ends, [0.9, 0.75, 0.5, 0.0] * len(task.PARITY_PROMPTS))
     styles = [int(inputs["style"].argmax()) for inputs in seen.inputs["denoiser"][::STEPS]]
     assert styles == [0, 1, 2, 0]
 
