@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobigen.data.draw import draw_indices
+from mobigen.data.draw import draw_indices, host_generator
 from mobigen.data.latents import Conditions, LatentSet
 from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like
 from mobigen.models.denoiser import Denoiser
@@ -27,9 +27,10 @@ __all__ = ["DistributionMatching", "TrajectoryRegression"]
 
 
 class Trajectories(NamedTuple):
-    """Points (N, K + 1, C, h, w) of N walks at K times and at their end, and what the teacher was told."""
+    """Points (N, K + 1, C, h, w) of N walks at K `times` (K,) and at their end, and what the teacher was told."""
 
     points: Tensor
+    times: Tensor
     conditions: Conditions
 
 
@@ -64,11 +65,10 @@ class TrajectoryRegression:
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
         if self.trajectories is None:
             self.trajectories = self._sample(generator.device)
-        points, told = self.trajectories
+        points, times, told = self.trajectories
         drawn = draw_indices(self.count, batch_size, generator)
         index = draw_indices(len(self.times), batch_size, generator)
-        time = torch.tensor(self.times, device=generator.device)[index]
-        noisy, end = points[drawn, index], points[drawn, -1]
+        noisy, time, end = points[drawn, index], times[index], points[drawn, -1]
         conditions = Conditions(*(part[drawn] for part in told))
         velocity = self.networks[turn](noisy, time, *conditions).float()
         return Loss(F.mse_loss(clean_estimate(noisy, velocity, time), end), {})
@@ -86,7 +86,7 @@ class TrajectoryRegression:
             points.append(torch.stack([path[index] for index in keep], dim=1))
             told.append(conditions)
         conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
-        return Trajectories(torch.cat(points)[: self.count], conditions)
+        return Trajectories(torch.cat(points)[: self.count], torch.tensor(self.times, device=device), conditions)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["student"]
@@ -150,8 +150,9 @@ class DistributionMatching:
 
         The steps before the exit differ in number between processes, and have no gradients.
         """
-        schedule = self.schedules[int(draw_indices(len(self.schedules), 1, generator))]
-        last = int(draw_indices(len(schedule), 1, generator))
+        host = host_generator(generator)
+        schedule = self.schedules[int(draw_indices(len(self.schedules), 1, host))]
+        last = int(draw_indices(len(schedule), 1, host))
         students = iter([bare(self.networks["student"])] * last + [at_exit])
 
         def denoise(noisy: Tensor, time: float) -> Tensor:

@@ -29,7 +29,7 @@ def regression(count=5):
 def test_a_trajectory_is_the_teachers_walk():
     task = regression()
     task.loss("student", 2, source())
-    points, told = task.trajectories
+    points, _, told = task.trajectories
     assert points.shape == (5, 5, 4, 4, 4)
     walk = sample_teacher(tiny(Denoiser), points[:, 0], told, 16, 2.0)
     for column, step in enumerate((0, 4, 8, 12, 16)):
@@ -56,7 +56,7 @@ def test_trajectories_are_sampled_once_and_the_same_in_every_run(monkeypatch):
 def test_the_loss_is_the_distance_to_the_end():
     task = regression()
     loss = task.loss("student", 8, source()).value
-    points, told = task.trajectories
+    points, _, told = task.trajectories
     generator = source()
     drawn, index = torch.randint(5, (8,), generator=generator), torch.randint(4, (8,), generator=generator)
     total = 0.0
