@@ -358,6 +358,24 @@ def test_minutes_are_counted_over_all_sittings_without_the_first_step_of_each(tm
     assert (progress.step, progress.seconds) == (8, 120.0)
 
 
+def test_what_the_device_has_yet_to_do_is_counted(tmp_path, clock, monkeypatch):
+    """A step is launched in no time, and takes 5 seconds of the device, which are waited for in `catch_up`."""
+    launched, plain = [], loop.Run.catch_up
+    waited = []
+
+    def catch_up(self):
+        waited.append(len(launched))
+        clock[0] += 5 * len(launched)
+        launched.clear()
+        plain(self)
+
+    monkeypatch.setattr(loop.Run, "catch_up", catch_up)
+    settings = replace(SETTINGS, max_train_steps=25)
+    progress = train(Fitting(lambda step: launched.append(step) or 1.0), settings, tmp_path / "run", tmp_path)
+    assert progress.seconds == 24 * 5  # without the first
+    assert 1 < max(waited) <= loop.AHEAD
+
+
 def test_a_report_is_a_line_of_the_log(tmp_path, clock, capsys):
     def disturb(step):
         clock[0] += 6
