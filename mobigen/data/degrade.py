@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobigen.data.draw import draw_indices
+from mobigen.data.draw import draw_indices, host_generator
 from mobigen.data.jpeg import compress
 from mobigen.data.resize import resize
 
@@ -31,7 +31,8 @@ def degrade(large: Tensor, scale: int, generator: torch.Generator) -> Tensor:
     count = len(large)
     spread = _uniform(SPREAD, (count, 2), generator) * scale
     angle = _uniform((0.0, math.pi), (count,), generator)
-    small = shrink(blur(large, spread, angle), scale, int(draw_indices(len(WAYS), 1, generator)))
+    way = int(draw_indices(len(WAYS), 1, host_generator(generator)))
+    small = shrink(blur(large, spread, angle), scale, way)
     read, shot = (_uniform(span, (count,), generator) / 255 for span in (READ_NOISE, SHOT_NOISE))
     noisy = add_noise(small.clamp(0, 1), read, shot, generator)
     return compress(noisy.clamp(0, 1), _uniform(QUALITY, (count,), generator).round())

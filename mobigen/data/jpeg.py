@@ -7,6 +7,8 @@ of that library's pixels (its chroma filter differs), and takes a quality for ea
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,30 +33,46 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
     """RGB (B, 3, H, W) in [0, 1], and a quality of 1 to 100 for each (B,) -> the same after JPEG, in steps of 1/255."""
     height, width = images.shape[2:]
     padded = F.pad(images * 255, (0, -width % (2 * BLOCK), 0, -height % (2 * BLOCK)), mode="replicate")
-    matrix = torch.tensor(TO_YCC, device=images.device)
-    planes = (
-        torch.einsum("kc,bchw->bkhw", matrix, padded) - torch.tensor([128.0, 0, 0], device=images.device)[:, None, None]
-    )
-    luma = _rounded(planes[:, :1], LUMA_TABLE, quality)
-    chroma = _rounded(F.avg_pool2d(planes[:, 1:], 2), CHROMA_TABLE, quality)
+    constants = _constants(images.device)
+    planes = torch.einsum("kc,bchw->bkhw", constants.to_ycc, padded)
+    luma = _rounded(planes[:, :1] - 128, constants.luma_table, quality)
+    chroma = _rounded(F.avg_pool2d(planes[:, 1:], 2), constants.chroma_table, quality)
     chroma = F.interpolate(chroma, scale_factor=2.0, mode="bilinear")
-    back = torch.einsum("ck,bkhw->bchw", torch.linalg.inv(matrix), torch.cat([luma + 128, chroma], dim=1))
+    back = torch.einsum("ck,bkhw->bchw", constants.to_rgb, torch.cat([luma + 128, chroma], dim=1))
     return back[..., :height, :width].clamp(0, 255).round() / 255
 
 
-def _rounded(planes: Tensor, table: tuple[int, ...], quality: Tensor) -> Tensor:
+class Constants(NamedTuple):
+    """The colours' matrices (3, 3), the tables (64,) and the `cosines` (8, 8), on one device."""
+
+    to_ycc: Tensor
+    to_rgb: Tensor
+    luma_table: Tensor
+    chroma_table: Tensor
+    cosines: Tensor
+
+
+@lru_cache(maxsize=8)
+def _constants(device: torch.device) -> Constants:
+    """Kept on the device: to copy them there for every batch would wait for all that is under way."""
+    matrix = torch.tensor(TO_YCC)
+    tables = torch.tensor(LUMA_TABLE), torch.tensor(CHROMA_TABLE)
+    return Constants(*(each.to(device) for each in (matrix, torch.linalg.inv(matrix), *tables, _cosines())))
+
+
+def _rounded(planes: Tensor, table: Tensor, quality: Tensor) -> Tensor:
     """Planes (B, C, H, W) about zero whose cosine coefficients are rounded to multiples of a table."""
     steps = _steps(table, quality).to(planes)[:, None, None, None]  # (B, 1, 1, 1, 8, 8)
-    cosines = _cosines().to(planes)
+    cosines = _constants(planes.device).cosines.to(planes)
     blocks = planes.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).transpose(3, 4)  # (B, C, rows, columns, 8, 8)
     kept = (cosines @ blocks @ cosines.T / steps).round() * steps
     return (cosines.T @ kept @ cosines).transpose(3, 4).flatten(4).flatten(2, 3)
 
 
-def _steps(table: tuple[int, ...], quality: Tensor) -> Tensor:
+def _steps(table: Tensor, quality: Tensor) -> Tensor:
     """(B, 8, 8): the table at each quality, in whole numbers of 1 to 255."""
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
-    scaled = torch.tensor(table, device=quality.device) * percent[:, None]
+    scaled = table * percent[:, None]
     return ((scaled + 50) / 100).floor().clamp(1, 255).unflatten(1, (BLOCK, BLOCK))
 
 

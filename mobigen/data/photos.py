@@ -122,6 +122,7 @@ class PhotoCrops:
         self.pixels = pixels  # (N, 3), photo after photo
         self.starts = torch.tensor([0, *areas[:-1]], device=device).cumsum(0)
         self.sizes = torch.tensor(photos.sizes, device=device)
+        self.smallest = min(min(size) for size in photos.sizes)
         parts = zip(pixels.split(areas), photos.sizes, strict=True)
         found = [self._cells(index, part.unflatten(0, size)) for index, (part, size) in enumerate(parts)]
         self.cells = torch.cat([places for places, _ in found]).to(device)  # (M, 3): photo, top, left
@@ -143,9 +144,8 @@ class PhotoCrops:
         Raises:
             InputError: a photo is smaller than that.
         """
-        smallest = int(self.sizes.min())
-        if smallest < size:
-            raise InputError(f"a photo is only {smallest} pixels wide or high; these crops need {size}")
+        if self.smallest < size:
+            raise InputError(f"a photo is only {self.smallest} pixels wide or high; these crops need {size}")
         device = generator.device
         spot = torch.rand(count, generator=generator, device=device, dtype=torch.float64) * self.ends[-1]
         chosen = self.cells[torch.searchsorted(self.ends, spot, right=True)]  # (count, 3)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobigen.data.draw import draw_indices
+from mobigen.data.draw import draw_indices, host_generator
 from mobigen.data.latents import Conditions, LatentSet
 from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like, shifted_times
 from mobigen.models.denoiser import Denoiser
@@ -181,7 +181,8 @@ class DistributionMatching:
             times, ends = (torch.full((len(noisy),), each, device=noisy.device) for each in (time, until))
             return student(noisy, times, *conditions, ends).float()
 
-        *before, _ = self.schedules[int(draw_indices(len(self.schedules), 1, generator))]
+        chosen = draw_indices(len(self.schedules), 1, host_generator(generator))
+        *before, _ = self.schedules[int(chosen)]
         latent = noise
         for step in euler(denoise, noise, before):
             latent = step.latent

@@ -1,7 +1,8 @@
 """The training loop: any task, one process or many, time-boxed, resumed by the same command.
 
 Distribution, gradient synchronisation and checkpoints are accelerate's. Batches are drawn from a generator seeded by
-(seed, step, process), so a resumed run sees the batches that an uninterrupted one would.
+(seed, step, process), so a resumed run sees the batches that an uninterrupted one would. A step asks nothing back from
+the device, so that launches run ahead of a GPU: even whether an update is skipped is decided there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import broadcast
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -28,12 +30,14 @@ from torch import Tensor, nn
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.train.average import MovingAverage
 from mobigen.train.interrupt import interruptions_at_ends_of_steps
+from mobigen.train.muon import Muon
 from mobigen.train.task import Loss, Task, bare
 
 __all__ = ["RunSettings", "train"]
 
 PATIENCE = 50  # non-finite steps in a row before a run gives up
 REPORT_EVERY = 10.0  # seconds
+AHEAD = 10  # steps at most that launches run ahead of the device, so that a clock beside them is right
 Numbers = Mapping[str, float | Tensor]
 
 
@@ -117,13 +121,13 @@ class Run:
         torch.manual_seed(settings.seed)
         self._place_frozen()
         self.averages: dict[str, MovingAverage] = {}
-        self.optimizers: dict[str, list[torch.optim.Optimizer]] = {}
+        self.optimizers: dict[str, list[AcceleratedOptimizer]] = {}
         for name, network in task.networks.items():
             self._prepare(name, network.to(self.accelerator.device).train())
         self.progress = Progress(settings)
         self.accelerator.register_for_checkpointing(self.progress, *self.averages.values())
         self.generator = torch.Generator(self.accelerator.device)
-        self.wasted = 0  # non-finite steps in a row
+        self.wasted = torch.zeros((), device=self.accelerator.device)  # non-finite steps in a row
 
     def _place_frozen(self) -> None:
         for network in self.task.frozen.values():
@@ -172,23 +176,27 @@ class Run:
             raise WeightsError(f"{checkpoint} cannot be resumed ({reason}); remove it to start afresh") from error
 
     def step(self, turn: str) -> Numbers:
-        """One update of network `turn`; a non-finite gradient is skipped.
+        """One update of network `turn`, launched; a non-finite gradient changes no weight, average or optimiser.
 
         Returns:
-            What to report: the loss, its parts and the norm of its gradient.
+            What to report: the loss, its parts and the norm of its gradient, on the device.
+        """
+        loss = self._backward(turn)
+        parameters = self.task.networks[turn].parameters()
+        norm = self.accelerator.clip_grad_norm_(parameters, self.settings.max_grad_norm)
+        skipped = (~norm.isfinite()).float()
+        self._update(turn, skipped)
+        self.wasted = (self.wasted + 1) * skipped.maximum((self.wasted >= PATIENCE).float())  # stays above PATIENCE
+        return {f"{turn}_grad_norm": norm, turn: loss.value.detach(), **loss.parts}
+
+    def catch_up(self) -> None:
+        """Waits until the device has done every step so far.
 
         Raises:
             ConfigError: PATIENCE steps in a row were skipped.
         """
-        loss = self._backward(turn)
-        parameters = self.task.networks[turn].parameters()
-        norm = float(self.accelerator.clip_grad_norm_(parameters, self.settings.max_grad_norm))
-        if math.isfinite(norm):
-            self._update(turn)
-        self.wasted = 0 if math.isfinite(norm) else self.wasted + 1
-        if self.wasted >= PATIENCE:
+        if float(self.wasted) >= PATIENCE:
             raise ConfigError(f"the loss was not finite for {PATIENCE} steps; lower --learning-rate and start afresh")
-        return {f"{turn}_grad_norm": norm, turn: loss.value.detach(), **loss.parts}
 
     def _backward(self, turn: str) -> Loss:
         for optimizer in [each for several in self.optimizers.values() for each in several]:
@@ -200,12 +208,13 @@ class Run:
         self.accelerator.backward(loss.value)
         return loss
 
-    def _update(self, turn: str) -> None:
+    def _update(self, turn: str, skipped: Tensor) -> None:
         for optimizer in self.optimizers[turn]:
             for group in optimizer.param_groups:
                 group["lr"] = self.progress.learning_rate
+            optimizer.optimizer.found_inf = skipped  # where torch's GradScaler says it to fused optimisers
             optimizer.step()
-        self.averages[turn].update(bare(self.task.networks[turn]))
+        self.averages[turn].update(bare(self.task.networks[turn]), skipped)
 
     def _batch_seed(self) -> int:
         return (self.settings.seed * 1_000_003 + self.progress.step) * 1_009 + self.accelerator.process_index
@@ -246,23 +255,21 @@ def compile_network(network: nn.Module) -> None:
 
 
 def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.optim.Optimizer]:
-    """AdamW over all weights; or Muon (Jordan et al. 2024) over the matrices inside blocks and AdamW over the rest."""
-    fused = next(network.parameters()).is_cuda
+    """AdamW over all weights; or Muon over the matrices inside blocks and AdamW over the rest.
+
+    All heed `found_inf`, as of torch's optimisers only the fused ones do.
+    """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         inside = settings.optimizer == "muon" and "blocks." in name and parameter.ndim == 2 and "table" not in name
         (matrices if inside else others).append(parameter)
     adamw = torch.optim.AdamW(
-        others, settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=fused
+        others, settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     if not matrices:
         return [adamw]
-    # match_rms_adamw scales updates to AdamW's size, so both share one learning rate (Liu et al., arXiv 2502.16982)
-    muon = torch.optim.Muon(
-        matrices, settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
-    return [muon, adamw]
+    return [Muon(matrices, settings.learning_rate, settings.weight_decay), adamw]
 
 
 @contextmanager
@@ -312,15 +319,20 @@ def _train_until_end(run: Run, interrupted: Callable[[], bool]) -> None:
         turn = run.task.turn(run.progress.step)
         numbers = run.step(turn)
         now = time.monotonic()
-        spent = now - started if turn in compiled else 0.0  # a network's first step compiles it
+        report = now - reported > REPORT_EVERY or run.progress.step + 1 == run.settings.max_train_steps
+        due = now - saved > run.settings.checkpointing_minutes * 60
+        if turn not in compiled or report or due or run.progress.step % AHEAD == 0:
+            run.catch_up()
+        spent = time.monotonic() - started if turn in compiled else 0.0  # a network's first step compiles it
         compiled.add(turn)
-        spent, stop, save = run.agree(spent, interrupted(), now - saved > run.settings.checkpointing_minutes * 60)
+        spent, stop, save = run.agree(spent, interrupted(), due)
         run.progress.advance(spent)
         if stop:
             raise KeyboardInterrupt
-        if now - reported > REPORT_EVERY or run.progress.fraction >= 1:
+        if report or run.progress.fraction >= 1:
             run.log(numbers)
             reported = now
         if save:
             run.save()
             saved = time.monotonic()
+    run.catch_up()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mobigen.data.photos import PairSource
+from mobigen.data.photos import Pairs, PairSource
 from mobigen.luma import LUMA_SPAN, luma
 from mobigen.models.mfagan import PatchDiscriminator
 from mobigen.models.upscaler import Upscaler
@@ -30,7 +30,7 @@ class Restoration:
         return "upscaler"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        small, large = self.pairs(batch_size, generator)
+        small, large = _laid_out(self.pairs(batch_size, generator))
         enlarged = self.networks[turn](as_seen_by(self.channels, small)).float()
         return Loss(*pixel_loss(enlarged, large))
 
@@ -60,7 +60,7 @@ class PhotoRestoration:
         return "upscaler" if step % 2 else "discriminator"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        small, large = self.pairs(batch_size, generator)
+        small, large = _laid_out(self.pairs(batch_size, generator))
         if turn == "discriminator":
             with torch.no_grad():
                 enlarged = bare(self.networks["upscaler"])(small)
@@ -83,6 +83,12 @@ class PhotoRestoration:
         """The upscaler, and the discriminator to go on from."""
         for network in averaged.values():
             network.save_component(folder)  # type: ignore[operator]  # they are Networks
+
+
+def _laid_out(pairs: Pairs) -> Pairs:
+    """With the small pictures' channels last on a CPU, whose convolutions of few channels take less time so."""
+    small, large = pairs
+    return Pairs(small.contiguous(memory_format=torch.channels_last), large) if small.device.type == "cpu" else pairs
 
 
 COLOUR = 0.25  # weight of RGB beside luma

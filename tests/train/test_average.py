@@ -21,7 +21,7 @@ def test_the_average_is_its_recursion(values, decay):
     average, expected = MovingAverage(network, decay), values[0]
     for index, value in enumerate(values):
         torch.nn.init.constant_(network.weight, value)
-        average.update(network)
+        average.update(network, torch.zeros(()))
         now = min(decay, (1 + index) / (10 + index))
         expected = now * expected + (1 - now) * value
     np.testing.assert_allclose(average.network.weight.item(), expected, rtol=1e-4, atol=1e-4)
@@ -31,8 +31,21 @@ def test_buffers_are_copied():
     network = layer(1.0)
     average = MovingAverage(network, 0.9)
     network.running_mean.fill_(5)
-    average.update(network)
+    average.update(network, torch.zeros(()))
     assert average.network.running_mean.item() == 5
+
+
+def test_a_skipped_update_moves_and_counts_nothing():
+    network = layer(1.0)
+    one, other = MovingAverage(network, 0.9), MovingAverage(network, 0.9)
+    network.running_mean.fill_(5)
+    one.update(network, torch.ones(()))
+    assert one.network.running_mean.item() == 0
+    one.update(layer(3.0), torch.ones(()))
+    assert one.network.weight.item() == 1
+    for average in (one, other):
+        average.update(layer(7.0), torch.zeros(()))
+    assert torch.equal(one.network.weight, other.network.weight)
 
 
 def test_the_averaged_network_is_its_own_and_does_not_learn():
@@ -47,10 +60,10 @@ def test_the_averaged_network_is_its_own_and_does_not_learn():
 def test_a_state_goes_on_where_it_was_taken():
     network = layer(1.0)
     one = MovingAverage(network, 0.9)
-    one.update(layer(3.0))
+    one.update(layer(3.0), torch.zeros(()))
     other = MovingAverage(network, 0.9)
     other.load_state_dict(one.state_dict())
     for average in (one, other):
-        average.update(layer(7.0))
+        average.update(layer(7.0), torch.zeros(()))
     first = 0.1 * 1 + 0.9 * 3  # d = 1 / 10, then 2 / 11
     assert one.network.weight.item() == other.network.weight.item() == pytest.approx(2 / 11 * first + 9 / 11 * 7)

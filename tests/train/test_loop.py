@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,12 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.train import loop
 from mobigen.train.loop import Progress, RunSettings, compile_network, make_optimizers, train
+from mobigen.train.muon import Muon
 from mobigen.train.task import Loss
 
 SETTINGS = RunSettings(train_batch_size=4, learning_rate=0.01, max_train_steps=8, lr_warmup_steps=3)
@@ -165,7 +168,7 @@ def test_muon_takes_the_matrices_of_blocks():
     network = nn.ModuleDict({"blocks": nn.ModuleList([nn.Linear(3, 3)]), "head": nn.Linear(3, 3)})
     network["blocks"][0].table = nn.Parameter(torch.zeros(2, 3))
     muon, adamw = make_optimizers(network, replace(SETTINGS, optimizer="muon"))
-    assert isinstance(muon, torch.optim.Muon)
+    assert isinstance(muon, Muon)
     assert [id(each) for each in muon.param_groups[0]["params"]] == [id(network["blocks"][0].weight)]
     together = muon.param_groups[0]["params"] + adamw.param_groups[0]["params"]
     assert {id(each) for each in together} == {id(each) for each in network.parameters()}
@@ -355,6 +358,24 @@ def test_minutes_are_counted_over_all_sittings_without_the_first_step_of_each(tm
     assert (progress.step, progress.seconds) == (8, 120.0)
 
 
+def test_what_the_device_has_yet_to_do_is_counted(tmp_path, clock, monkeypatch):
+    """A step is launched in no time, and takes 5 seconds of the device, which are waited for in `catch_up`."""
+    launched, plain = [], loop.Run.catch_up
+    waited = []
+
+    def catch_up(self):
+        waited.append(len(launched))
+        clock[0] += 5 * len(launched)
+        launched.clear()
+        plain(self)
+
+    monkeypatch.setattr(loop.Run, "catch_up", catch_up)
+    settings = replace(SETTINGS, max_train_steps=25)
+    progress = train(Fitting(lambda step: launched.append(step) or 1.0), settings, tmp_path / "run", tmp_path)
+    assert progress.seconds == 24 * 5  # without the first
+    assert 1 < max(waited) <= loop.AHEAD
+
+
 def test_a_report_is_a_line_of_the_log(tmp_path, clock, capsys):
     def disturb(step):
         clock[0] += 6
@@ -366,6 +387,61 @@ def test_a_report_is_a_line_of_the_log(tmp_path, clock, capsys):
     assert set(lines[0]) == {"step", "seconds", "student", "student_grad_norm", "error"}
     assert " 40%  step 2  student_grad_norm " in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["max_train_steps"] == 5
+
+
+class NothingReadBack(TorchDispatchMode):
+    """Fails where Python asks for a number in a tensor, or a shape made of them: what would wait for a GPU."""
+
+    WAITS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func not in self.WAITS
+        return func(*args, **(kwargs or {}))
+
+
+class FittingBlocks(Fitting):
+    """With a network whose matrices Muon takes."""
+
+    def __init__(self, disturb=lambda step: 1.0):
+        super().__init__(disturb)
+        torch.manual_seed(0)
+        blocks = [nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)) for _ in range(2)]
+        self.networks = {"student": nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), last=nn.Linear(3, 2)))}
+
+
+def test_a_step_does_not_wait_for_the_device(tmp_path):
+    started = loop.Run(FittingBlocks(), replace(SETTINGS, optimizer="muon"), tmp_path)
+    for step in range(3):
+        with NothingReadBack():
+            started.step(started.task.turn(step))
+        with pytest.raises(AssertionError), NothingReadBack():
+            started.catch_up()
+
+
+def whole_state(started):
+    """Weights, averages and the optimisers' states, as tensors in order."""
+    parts = [
+        *(parameter for network in started.task.networks.values() for parameter in network.parameters()),
+        *(value for average in started.averages.values() for value in average.network.state_dict().values()),
+        *(average.updates for average in started.averages.values()),
+        *(value for each in started.optimizers["student"] for state in each.state.values() for value in state.values()),
+    ]
+    return [part.detach().clone() for part in parts]
+
+
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_skipped_step_changes_no_weight_average_or_optimiser(tmp_path, optimizer, factor):
+    task = FittingBlocks(lambda step: factor if step == 2 else 1.0)
+    started = loop.Run(task, replace(SETTINGS, optimizer=optimizer), tmp_path)
+    states = []
+    for step in range(4):
+        started.step(task.turn(step))
+        states.append(whole_state(started))
+        assert float(started.wasted) == (step == 2)
+    assert len(states[0]) > 20
+    assert all(torch.equal(old, new) for old, new in zip(states[1], states[2], strict=True))
+    assert not any(torch.equal(old, new) for old, new in zip(states[2], states[3], strict=True))
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
@@ -392,6 +468,13 @@ def test_too_many_of_them_in_a_row_end_the_run(tmp_path, monkeypatch):
         run(tmp_path / "one", Fitting(lambda step: math.nan if step in (1, 3, 4, 5) else 1.0))
     assert not (tmp_path / "one" / "result.pt").exists()
     run(tmp_path / "two", Fitting(lambda step: math.nan if step in (1, 2, 4, 5) else 1.0))
+
+
+def test_fifty_of_them_end_a_long_run_soon(tmp_path):
+    task = Fitting(lambda step: math.nan if step >= 5 else 1.0)
+    with pytest.raises(ConfigError, match="not finite for 50 steps"):
+        run(tmp_path, task, replace(SETTINGS, max_train_steps=1000))
+    assert 54 <= task.steps[-1] < 54 + loop.AHEAD
 
 
 # --- settings -----------------------------------------------------------------------------------------------

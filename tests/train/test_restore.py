@@ -57,6 +57,14 @@ def test_a_network_of_one_channel_is_judged_by_luma():
     assert (total.item(), parts) == (0, {})
 
 
+def test_a_cpu_is_given_the_same_pictures_with_channels_last(pairs):
+    network, seen = tiny(PlainUpscaler), []
+    network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    Restoration(network, pairs).loss("upscaler", 3, source())
+    assert torch.equal(seen[0], pairs(3, source()).small)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
 # --- learning -----------------------------------------------------------------------------------------------
 
 
