@@ -12,11 +12,21 @@ from torch import Tensor
 
 from mobigen.nn.prompts import BOX_END, BOX_START, NEGATIVE, PADDING, POSITIVE
 
-__all__ = ["bounding_boxes", "box_labels", "correction", "depth", "draw_box", "draw_click", "draw_stroke"]
+__all__ = [
+    "bounding_boxes",
+    "box_labels",
+    "correction",
+    "depth",
+    "draw_box",
+    "draw_click",
+    "draw_stroke",
+    "surroundings",
+]
 
 DEEPEST = 24  # erosions; what is thicker has a plateau of equally good places
 STROKE_POINTS = 6
 JITTER = 0.1  # of a box's sides, its corners are moved at most
+REACH = 0.02  # of a picture's side, the deviation of what surrounds a click
 
 
 def depth(regions: Tensor, most: int = DEEPEST) -> Tensor:
@@ -96,13 +106,25 @@ def correction(masks: Tensor, targets: Tensor, image_size: int, generator: torch
     Returns:
         points (B, 2) and labels (B,): 1 where the mask lacks something, 0 where it has too much, -1 if it is right.
     """
-    missing, surplus = targets & ~masks, masks & ~targets
-    add, lack = draw_click(missing, image_size, generator)
-    remove, excess = draw_click(surplus, image_size, generator)
+    wrong = torch.cat([targets & ~masks, masks & ~targets])  # missing, surplus
+    points, deep = draw_click(wrong, image_size, generator)
+    (add, remove), (lack, excess) = points.chunk(2), deep.chunk(2)
     adds = lack >= excess
     labels = torch.where(adds, POSITIVE, NEGATIVE).int()
     labels = torch.where(torch.maximum(lack, excess) > 0, labels, PADDING)
     return torch.where(adds[:, None], add, remove), labels.int()
+
+
+def surroundings(points: Tensor, labels: Tensor, image_size: int, cells: int) -> Tensor:
+    """How near each place is to a click: (B, 1, cells, cells) in [0, 1], Gaussians of REACH; boxes are no clicks.
+
+    `points` (B, P, 2) are in pixels of a picture of `image_size`; `labels` (B, P).
+    """
+    centres = (torch.arange(cells, device=points.device) + 0.5) * (image_size / cells) - 0.5
+    bumps = torch.exp(-0.5 * ((centres - points[..., None]) / (REACH * image_size)).square())  # (B, P, 2, cells)
+    clicked = ((labels == POSITIVE) | (labels == NEGATIVE))[:, :, None]
+    rows = bumps[:, :, 1] * clicked
+    return torch.matmul(rows.transpose(1, 2), bumps[:, :, 0]).clamp(max=1)[:, None]
 
 
 def box_labels(count: int, device: torch.device) -> Tensor:

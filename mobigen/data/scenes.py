@@ -20,7 +20,9 @@ from mobigen.letterbox import GROUND
 __all__ = ["SceneBatches", "Scenes"]
 
 PLAIN, MEANT, JOINED, IN_THE_WAY = range(4)  # what is laid over a photo: nothing, or in which part
-CHANCES = (0.5, 0.2, 0.15, 0.15)  # of those
+CHANCES = (0.4, 0.2, 0.2, 0.2)  # of those
+AGAIN = 0.3  # of what has something laid over it, how often it has two
+TWO_PARTS = 0.2  # how often what is asked for is two labels of a map together
 UNMOVED = 0.25  # share of photos that stay where a letterbox puts them
 
 
@@ -57,20 +59,28 @@ class SceneBatches:
         drawn = draw_indices(len(self.images), count, generator)
         layers = self._photos(drawn, generator)
         layers = moved(layers, *self._movements(count, generator))
-        rgb, whole, part = layers[:, :3], layers[:, 3:4], layers[:, 4:]
-        has_part = self.present[drawn].sum(1) > 1
-        kind = torch.multinomial(torch.tensor(CHANCES, device=self.device), count, True, generator=generator)
-        over = self._overlays(whole, kind, generator)
-        return _recoloured(_laid_over(rgb, whole, part, has_part, over, kind), generator)
+        rgb, whole, part = layers[:, :3] + ground(self.device), layers[:, 3:4], layers[:, 4:]
+        scenes = Scenes(rgb.permute(0, 2, 3, 1), whole, part, whole, self.present[drawn].sum(1) > 1)
+        first, second = torch.multinomial(
+            torch.tensor(CHANCES, device=self.device), 2 * count, True, generator=generator
+        ).chunk(2)
+        again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
+        for kind in (first, torch.where(again, second, PLAIN)):
+            scenes = _laid_over(scenes, self._overlays(scenes.whole, kind, generator), kind)
+        return _recoloured(_halved(scenes), generator)
 
     def _photos(self, drawn: Tensor, generator: torch.Generator) -> Tensor:
-        """Colour less the ground's, the object, and one of its parts at random: (B, 5, S, S)."""
+        """Colour less the ground's, the object, and one or two of its parts at random: (B, 5, S, S)."""
         place = drawn.to(self.images.device)
         rgb = self.images[place].to(self.device).permute(0, 3, 1, 2).float() - ground(self.device)
         labels = self.labels[place].to(self.device)
-        options = self.present[drawn].float() + 1e-6  # some label even of an empty map
-        wanted = torch.multinomial(options, 1, generator=generator)[:, :, None]
-        return torch.cat([rgb, (labels > 0)[:, None].float(), (labels == wanted)[:, None].float()], 1)
+        present = self.present[drawn]
+        noise = torch.rand(present.shape, generator=generator, device=self.device)
+        first, second = (present + noise).topk(2, 1).indices[:, :, None, None].unbind(1)  # any, of an empty map
+        two = torch.rand(len(drawn), 1, 1, generator=generator, device=self.device) < TWO_PARTS
+        two &= present.sum(1)[:, None, None] > 2  # or they would be the whole
+        part = (labels == first) | (two & (labels == second))
+        return torch.cat([rgb, (labels > 0)[:, None].float(), part[:, None].float()], 1)
 
     def _movements(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Angle, scale, shift and mirroring of each photo."""
@@ -137,21 +147,24 @@ def _place_in(whole: Tensor, generator: torch.Generator) -> Tensor:
     return torch.stack([chosen % side, chosen // side], 1).float() / side * 2 - 1
 
 
-def _laid_over(rgb: Tensor, whole: Tensor, part: Tensor, has_part: Tensor, over: Tensor, kind: Tensor) -> Scenes:
-    """The photo (colour less the ground's) beneath the overlay, and what is then meant by what."""
+def _laid_over(scenes: Scenes, over: Tensor, kind: Tensor) -> Scenes:
+    """Pictures, with masks of their own size, beneath an overlay, and what is then meant by what."""
     colour, alpha = over[:, :3], over[:, 3:]
-    image = colour + (rgb + ground(rgb.device)) * (1 - alpha)
-    seen, seen_part = whole * (1 - alpha), part * (1 - alpha)
+    seen, seen_part, seen_salient = (each * (1 - alpha) for each in (scenes.whole, scenes.part, scenes.salient))
     meant, joined = ((kind == each)[:, None, None, None] for each in (MEANT, JOINED))
-    new_whole = torch.where(meant, alpha, torch.where(joined, seen + alpha, seen))
-    new_part = torch.where(joined, alpha, seen_part)
     return Scenes(
-        image=image.permute(0, 2, 3, 1),
-        whole=F.avg_pool2d(new_whole, 2),
-        part=F.avg_pool2d(new_part, 2),
-        salient=F.avg_pool2d(seen + alpha, 2),
-        has_part=(has_part | (kind == JOINED)) & (kind != MEANT),
+        image=colour.permute(0, 2, 3, 1) + scenes.image * (1 - alpha.permute(0, 2, 3, 1)),
+        whole=torch.where(meant, alpha, torch.where(joined, seen + alpha, seen)),
+        part=torch.where(joined, alpha, seen_part),
+        salient=seen_salient + alpha,
+        has_part=(scenes.has_part | (kind == JOINED)) & (kind != MEANT),
     )
+
+
+def _halved(scenes: Scenes) -> Scenes:
+    """Masks at half the size of their pictures."""
+    halves = {name: F.avg_pool2d(getattr(scenes, name), 2) for name in ("whole", "part", "salient")}
+    return scenes._replace(**halves)
 
 
 def _recoloured(scenes: Scenes, generator: torch.Generator) -> Scenes:

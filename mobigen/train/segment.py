@@ -15,9 +15,19 @@ from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 from mobigen.models.squeezesam import SqueezeSAM
 from mobigen.train.task import Loss
 
-__all__ = ["Answer", "OnePassSegmenter", "SegmentTask", "Segmenter", "answer_loss", "best_mask", "mask_losses"]
+__all__ = [
+    "Answer",
+    "OnePassSegmenter",
+    "SegmentTask",
+    "Segmenter",
+    "answer_loss",
+    "best_mask",
+    "click_losses",
+    "mask_losses",
+]
 
-FOCAL_WEIGHT, IDLE_WEIGHT, PART_WEIGHT = 20.0, 0.1, 0.25
+FOCAL_WEIGHT, IDLE_WEIGHT, PART_WEIGHT, CLICK_WEIGHT = 20.0, 0.1, 0.25, 0.3
+FIRST_WEIGHT, CORRECTIONS_WEIGHT = 0.3, 1.0  # of the first answer, of all others together
 EDGE_WEIGHT = 4.0  # how much more a pixel counts whose surroundings are mixed
 
 
@@ -47,6 +57,7 @@ class Segmenter(nn.Module):
         answers = []
         for index in range(clicks):
             if index:
+                mask = session.spoilt(mask)
                 session.correct(mask)
             points, labels = session.padded(self.decoder.points)
             answers.append(Answer(*self.decoder(embedding, middle, detail, points, labels, mask)))
@@ -106,8 +117,8 @@ class SegmentTask:
         total = scenes.image.new_zeros(())
         parts: dict[str, Tensor] = {}
         for index, answer in enumerate(answers):
-            value, found = answer_loss(answer, session.target(index), session.usable)
-            total = total + value / len(answers)
+            value, found = answer_loss(answer, session.target(index), session.usable, session.near(index))
+            total = total + value * (CORRECTIONS_WEIGHT / (len(answers) - 1) if index else FIRST_WEIGHT)
             parts[f"iou{index + 1}"] = found
         hidden = (session.usable & scenes.has_part & ~session.boxed).float()
         also = mask_losses(answers[0].masks, session.part).amin(1)
@@ -126,13 +137,19 @@ class SegmentTask:
         segmenter.decoder.save_component(folder)
 
 
-def answer_loss(answer: Answer, target: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of an answer to `target` (B, 1, h, w), alpha in [0, 1], over the pictures that are `usable` (B,).
+def answer_loss(answer: Answer, target: Tensor, usable: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss of an answer over the pictures that are `usable` (B,).
+
+    Args:
+        answer: masks and the IoU expected of each.
+        target: (B, 1, h, w), alpha in [0, 1].
+        usable: (B,) of bool.
+        near: (B, 1, h, w), how near each place is to a click, in [0, 1].
 
     Returns:
         The loss, a scalar, and the mean IoU of the masks that the network would have chosen.
     """
-    losses = mask_losses(answer.masks, target)  # (B, 3)
+    losses = mask_losses(answer.masks, target) + CLICK_WEIGHT * click_losses(answer.masks, target, near)  # (B, 3)
     overlap = overlaps(answer.masks.detach(), target)
     quality = (answer.iou.float() - overlap).square().mean(1)
     counted = usable.float() / usable.float().sum().clamp(min=1)
@@ -155,6 +172,13 @@ def mask_losses(logits: Tensor, target: Tensor) -> Tensor:
     shared = (probability * target * weight).sum((2, 3))
     both = ((probability + target) * weight).sum((2, 3))
     return FOCAL_WEIGHT * focal + 1 - (2 * shared + 1) / (both + 1)
+
+
+def click_losses(logits: Tensor, target: Tensor, near: Tensor) -> Tensor:
+    """Cross-entropy of each mask around the clicks, 0 without any: (B, M, h, w), twice (B, 1, h, w) -> (B, M)."""
+    logits, near = logits.float(), near.float()
+    entropy = F.binary_cross_entropy_with_logits(logits, target.float().expand_as(logits), reduction="none")
+    return (entropy * near).sum((2, 3)) / near.sum((2, 3)).clamp(min=1)
 
 
 def overlaps(logits: Tensor, target: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.data.clicks import bounding_boxes, correction, depth, draw_box, draw_click, draw_stroke
+from mobigen.data.clicks import bounding_boxes, correction, depth, draw_box, draw_click, draw_stroke, surroundings
 
 SIZE, CELLS = 128, 32
 
@@ -105,3 +105,12 @@ def test_a_right_mask_is_left_alone():
 def test_the_same_seed_clicks_alike():
     first, second = (draw_click(blobs(0), SIZE, generator(3))[0] for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_surroundings_are_gaussians_of_clicks_and_of_nothing_else():
+    points = torch.tensor([[[31.5, 63.5], [90.0, 90.0], [4.0, 4.0]]])
+    found = surroundings(points, torch.tensor([[0, 3, -1]]), SIZE, CELLS)
+    assert found.shape == (1, 1, CELLS, CELLS)
+    away = torch.stack(torch.meshgrid(torch.arange(CELLS), torch.arange(CELLS), indexing="xy")) * 4 + 1.5
+    squared = (away[0] - 31.5).square() + (away[1] - 63.5).square()
+    torch.testing.assert_close(found[0, 0], torch.exp(-squared / (2 * (0.02 * SIZE) ** 2)))

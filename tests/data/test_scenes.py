@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from mobigen.data import scenes as module
+from mobigen.data import sessions
 from mobigen.data.masks import load_masks
+from mobigen.data.pieces import cells
 from mobigen.data.scenes import SceneBatches, moved
-from mobigen.data.sessions import BOX, CLICK, FIRST, STROKE, _first_prompts, begin, cells
+from mobigen.data.sessions import BOX, CLICK, FIRST, STROKE, _first_prompts, begin
 from mobigen.data.synthetic import draw_shape, write_synthetic_masks
 
 CPU = torch.device("cpu")
@@ -118,20 +120,64 @@ def test_the_first_prompt_is_of_its_kind(kind, labels):
     assert set(found.flatten().tolist()) - {-1} == labels
 
 
-def test_what_is_meant_becomes_clear_with_a_box_or_a_second_click(batches):
-    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
-    wants = session.wants_part
-    assert wants.any()
+def only_meant(monkeypatch, parts=0.0, changed=0.0):
+    monkeypatch.setattr(sessions, "PARTS", parts)
+    monkeypatch.setattr(sessions, "CHANGED", changed)
+
+
+def test_what_is_meant_becomes_clear_with_a_box_or_a_second_click(batches, monkeypatch):
+    only_meant(monkeypatch, parts=1.0)
+    scenes = draw(batches, 64)
+    session = begin(scenes, torch.Generator().manual_seed(0))
+    wants = scenes.has_part & (cells(scenes.part).sum((1, 2)) >= sessions.SMALLEST)
     hidden, shown = wants & ~session.boxed, wants & session.boxed
-    torch.testing.assert_close(session.target(0)[hidden], session.whole[hidden])
-    torch.testing.assert_close(session.target(0)[shown], session.part[shown])
-    torch.testing.assert_close(session.target(1)[wants], session.part[wants])
-    torch.testing.assert_close(session.target(1)[~wants], session.whole[~wants])
+    assert hidden.any()
+    assert shown.any()
+    torch.testing.assert_close(session.target(0)[~shown], scenes.whole[~shown])
+    torch.testing.assert_close(session.target(0)[shown], scenes.part[shown])
+    torch.testing.assert_close(session.target(1)[wants], scenes.part[wants])
+    torch.testing.assert_close(session.target(1)[~wants], scenes.whole[~wants])
+
+
+def test_a_piece_more_or_less_is_meant_only_after_the_first_prompt(batches, monkeypatch):
+    only_meant(monkeypatch, changed=1.0)
+    scenes = draw(batches, 64)
+    session = begin(scenes, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(session.target(0), scenes.whole)
+    changed = (session.target(1) - scenes.whole).abs().amax((1, 2, 3)) > 0.5
+    assert changed.any()
+    clicked = changed & session.usable & (session.labels[:, 0] == 1)
+    x, y = ((session.points[:, 0] + 0.5) / 4).long().unbind(1)
+    for picture in clicked.nonzero().flatten().tolist():  # what is clicked on belongs to both
+        assert cells(scenes.whole)[picture, y[picture], x[picture]]
+        assert cells(session.meant)[picture, y[picture], x[picture]]
+
+
+def test_spoilt_masks_are_wrong_by_pieces_and_the_others_stay(batches, monkeypatch):
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    mine = torch.randn(session.meant.shape)
+    monkeypatch.setattr(sessions, "SPOILT", 0.0)
+    assert torch.equal(session.spoilt(mine), mine)
+    monkeypatch.setattr(sessions, "SPOILT", 1.0)
+    wrong = session.spoilt(mine)
+    assert wrong.abs().max() <= sessions.SURE[1]
+    assert wrong.abs().amax((1, 2, 3)).min() > sessions.SURE[0] * 0.8
+    differs = (cells(torch.sigmoid(wrong)) ^ cells(session.meant)).sum((1, 2))[session.usable]
+    assert (differs > 4).float().mean() > 0.5
+    assert (differs < 128).all()  # of 256
+
+
+def test_places_are_near_the_clicks_made_so_far(batches):
+    session = begin(draw(batches, 8), torch.Generator().manual_seed(0))
+    before = session.near(0)
+    session.correct(torch.full_like(session.meant, -4.0))
+    torch.testing.assert_close(session.near(0), before)
+    assert (session.near(1) - before).amax((1, 2, 3))[session.usable].max() > 0.5
 
 
 def test_a_correction_adds_a_click_and_the_prompts_are_padded(batches):
     session = begin(draw(batches, 16), torch.Generator().manual_seed(0))
-    session.correct(torch.full_like(session.whole, -4.0))  # nothing yet
+    session.correct(torch.full_like(session.meant, -4.0))  # nothing yet
     assert session.points.shape == (16, FIRST + 1, 2)
     assert set(session.labels[session.usable][:, -1].tolist()) == {1}
     points, labels = session.padded(12)
@@ -140,11 +186,21 @@ def test_a_correction_adds_a_click_and_the_prompts_are_padded(batches):
     assert labels.dtype == torch.int32
 
 
-def test_after_the_whole_was_given_a_part_is_asked_for_by_a_click_beside_it(batches):
+def test_after_the_whole_was_given_a_part_is_asked_for_by_a_click_beside_it(batches, monkeypatch):
+    only_meant(monkeypatch, parts=1.0)
     session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
-    session.correct((session.whole - 0.5) * 20)
-    hidden = session.wants_part & ~session.boxed & ((session.whole > 0.5).sum((1, 2, 3)) > 0)
-    larger = cells(session.whole) & ~cells(session.part)
-    told = session.labels[hidden & (larger.sum((1, 2)) > 4)][:, -1].tolist()
+    session.correct((session.first - 0.5) * 20)
+    larger = cells(session.first) & ~cells(session.meant)
+    told = session.labels[session.usable & (larger.sum((1, 2)) > 4)][:, -1].tolist()
     assert told
     assert told.count(0) == len(told)
+
+
+def test_now_and_then_two_things_are_laid_over(batches, monkeypatch):
+    only(monkeypatch, module.MEANT)
+    monkeypatch.setattr(module, "AGAIN", 0.0)
+    once = draw(batches, 64)
+    monkeypatch.setattr(module, "AGAIN", 1.0)
+    twice = draw(batches, 64)
+    assert twice.salient.mean() > once.salient.mean() * 1.02
+    assert twice.salient.max() <= 1 + 1e-5

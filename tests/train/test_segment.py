@@ -19,6 +19,7 @@ from mobigen.train.segment import (
     SegmentTask,
     answer_loss,
     best_mask,
+    click_losses,
     mask_losses,
     overlaps,
 )
@@ -41,6 +42,10 @@ def segmenter():
 def one_pass():
     torch.manual_seed(0)
     return OnePassSegmenter(tiny(SqueezeSAM, points=POINTS))
+
+
+def nowhere(count):
+    return torch.zeros(count, 1, 8, 8)
 
 
 both = pytest.mark.parametrize("make", [segmenter, one_pass])
@@ -84,21 +89,33 @@ def test_the_best_of_three_is_trained_and_the_iou_of_all():
     good = torch.where(target > 0, 9.0, -9.0)
     masks = torch.cat([-good, good, -good], 1).requires_grad_()
     iou = torch.tensor([[0.0, 1.0, 0.0]])
-    loss, found = answer_loss(Answer(masks, iou), target, torch.tensor([True]))
+    loss, found = answer_loss(Answer(masks, iou), target, torch.tensor([True]), nowhere(1))
     assert found == 1
-    quality_only, _ = answer_loss(Answer(masks, 1 - iou), target, torch.tensor([True]))
+    quality_only, _ = answer_loss(Answer(masks, 1 - iou), target, torch.tensor([True]), nowhere(1))
     assert float((quality_only - loss).detach()) == pytest.approx(1.0, abs=1e-4)
     each = mask_losses(masks, target).detach()
     assert float(loss.detach()) == pytest.approx(float(0.1 * each.mean() + each.min()), rel=1e-4)
 
 
+def test_around_clicks_masks_have_to_be_right():
+    """A mean of the cross-entropy, over the places that are near; none without a click."""
+    logits, target = torch.randn(2, 3, 8, 8), torch.rand(2, 1, 8, 8)
+    near = torch.zeros(2, 1, 8, 8)
+    near[0, 0, 2, 3], near[0, 0, 2, 4] = 1.0, 0.5
+    p = torch.sigmoid(logits[0, :, 2, 3:5])
+    entropy = -(target[0, :, 2, 3:5] * p.log() + (1 - target[0, :, 2, 3:5]) * (1 - p).log())
+    found = click_losses(logits, target, near)
+    torch.testing.assert_close(found[0], (entropy * torch.tensor([1.0, 0.5])).sum(1) / 1.5)
+    assert (found[1] == 0).all()
+
+
 def test_what_cannot_be_asked_for_is_not_counted():
     masks, target = torch.randn(2, 3, 8, 8), torch.rand(2, 1, 8, 8)
     iou = torch.rand(2, 3)
-    both, _ = answer_loss(Answer(masks, iou), target, torch.tensor([True, False]))
-    first, _ = answer_loss(Answer(masks[:1], iou[:1]), target[:1], torch.tensor([True]))
+    both, _ = answer_loss(Answer(masks, iou), target, torch.tensor([True, False]), nowhere(2))
+    first, _ = answer_loss(Answer(masks[:1], iou[:1]), target[:1], torch.tensor([True]), nowhere(1))
     torch.testing.assert_close(both, first)
-    none, _ = answer_loss(Answer(masks, iou), target, torch.tensor([False, False]))
+    none, _ = answer_loss(Answer(masks, iou), target, torch.tensor([False, False]), nowhere(2))
     assert none == 0
 
 
