@@ -45,9 +45,10 @@ for name in ("click_decoder", "sam_decoder", "squeezesam"):
 OVERRIDES = {"minutes": None, "train_batch_size": 4, "mixed_precision": "no"}
 
 
-def workspace(data, out):
-    counts = {"trajectories": 8, "words": 400}
-    return Workspace(Path(data), Path(out), sizes=NETWORK_SIZES, counts=counts, image_size=IMAGE_SIZE, photo_size=64)
+def workspace(data, out, init=None):
+    counts = {"trajectories": 8, "words": 400, "vocabulary": 2100}
+    sizes = {"sizes": NETWORK_SIZES, "counts": counts, "image_size": IMAGE_SIZE, "photo_size": 64}
+    return Workspace(Path(data), Path(out), init, **sizes)
 
 
 def write_data(folder):
@@ -69,7 +70,8 @@ def embed_letters(phrases):
 
 def make_small(patch):
     """Through pytest's `monkeypatch`: no sentence model, few pictures for statistics, no weights of the checkout."""
-    patch.setattr(text_encoder_recipe, "teacher_embeddings", embed_letters)
+    for module in (text_encoder_recipe, recipe):
+        patch.setattr(module, "teacher_embeddings", embed_letters)
     patch.setattr(AutoencoderTask, "MEASURED", (2, 8))
     patch.setattr(SegmentTask, "CLICKS", 2)
     patch.setattr(recipe, "WEIGHTS", Path("nowhere"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from typing import Any
 
 __all__ = ["captions", "clean_name", "in_colour", "with_article"]
@@ -12,6 +13,7 @@ COLOUR_WORDS = (
     "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray", "grey",
     "violet",
 )  # fmt: skip
+RELATED = 0.15  # of the captions, where there are related words
 BARE_NOUNS = re.compile(r"^(?:the |a |an |flag|keycap|[0-9])")
 
 
@@ -36,7 +38,12 @@ def in_colour(phrase: str, colour: str) -> str:
 
 
 def captions(
-    record: dict[str, Any], colour: str | None, recoloured: bool, count: int, source: random.Random
+    record: dict[str, Any],
+    colour: str | None,
+    recoloured: bool,
+    count: int,
+    source: random.Random,
+    related: Sequence[str] = (),
 ) -> list[str]:
     """`count` captions of one picture; repeats are how often a form is seen.
 
@@ -46,19 +53,33 @@ def captions(
         recoloured: True if the colour is not the natural one, so that every caption must say it.
         count: how many.
         source: of randomness.
+        related: words that can stand for the name, see `related_words`; a few captions say one in its place.
     """
     name = clean_name(record["name"]) or "symbol"
     keywords = [word for word in map(clean_name, record.get("keywords") or []) if word and word != name]
     if recoloured and colour:
-        keywords = [word for word in keywords if not set(word.split()) & set(COLOUR_WORDS)]
-    return [_caption(name, keywords, record.get("skin_tone"), colour, recoloured, source) for _ in range(count)]
+        keywords, related = _without_colours(keywords), _without_colours(related)
+    tone = record.get("skin_tone")
+    return [_caption(name, keywords, related, tone, colour, recoloured, source) for _ in range(count)]
+
+
+def _without_colours(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not set(word.split()) & set(COLOUR_WORDS)]
 
 
 def _caption(
-    name: str, keywords: list[str], skin_tone: str | None, colour: str | None, recoloured: bool, source: random.Random
+    name: str,
+    keywords: Sequence[str],
+    related: Sequence[str],
+    skin_tone: str | None,
+    colour: str | None,
+    recoloured: bool,
+    source: random.Random,
 ) -> str:
     said = name
-    if len(keywords) >= 2 and source.random() < 0.15:
+    if related and source.random() < RELATED:
+        said = source.choice(related)
+    elif len(keywords) >= 2 and source.random() < 0.15:
         said = " ".join(source.sample(keywords, 2))
     if colour and (recoloured or source.random() < 0.3):
         said = in_colour(said, colour)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobigen.data.augment import jitter
-from mobigen.data.captions import captions
+from mobigen.data.captions import captions, clean_name
 from mobigen.data.draw import draw_indices
 from mobigen.data.recolour import COLOURS, dominant_region, recolour
 from mobigen.data.shards import Sample, read_shards
@@ -63,7 +63,12 @@ class StickerSet:
 
 
 def load_stickers(
-    folder: Path, cache: Path, recoloured: int = 3, captions_each: int = 8, size: int = 256
+    folder: Path,
+    cache: Path,
+    recoloured: int = 3,
+    captions_each: int = 12,
+    size: int = 256,
+    related: Mapping[str, Sequence[str]] | None = None,
 ) -> StickerSet:
     """Reads the shards in `folder`, or `cache` if an earlier run has decoded the same.
 
@@ -73,11 +78,13 @@ def load_stickers(
         recoloured: copies of every sticker with one clear colour, in other colours; at most 11.
         captions_each: caption variants of a picture.
         size: pixels a side.
+        related: words that can stand for a name, by name, for its captions; lists, as in JSON.
 
     Raises:
         InputError: no shards, or a sample that cannot be used.
     """
-    settings = {"recoloured": recoloured, "captions": captions_each, "size": size, "shards": _fingerprint(folder)}
+    settings = {"recoloured": recoloured, "captions": captions_each, "size": size, "related": related or {}}
+    settings["shards"] = _fingerprint(folder)
     listing = cache / "stickers.json"
     if not listing.is_file() or json.loads(listing.read_text())["settings"] != settings:
         _decode(folder, cache, settings)
@@ -120,10 +127,11 @@ def _variants(sample: Sample, settings: dict[str, Any]) -> Iterator[tuple[NDArra
     image, record = _picture(sample, settings["size"]), sample.record
     region = dominant_region(image) if _may_change_colour(record) else None
     natural = region.name if region else None
-    yield image, _sticker(record, captions(record, natural, False, settings["captions"], source), original=True)
+    how = (settings["captions"], source, settings["related"].get(clean_name(record["name"]), ()))
+    yield image, _sticker(record, captions(record, natural, False, *how), original=True)
     if region is not None:
         for colour in source.sample([name for name in COLOURS if name != natural], settings["recoloured"]):
-            said = captions(record, colour, True, settings["captions"], source)
+            said = captions(record, colour, True, *how)
             yield recolour(image, region, colour), _sticker(record, said, original=False)
 
 

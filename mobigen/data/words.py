@@ -6,6 +6,7 @@ adjectives, so that the encoder meets far more words than any caption holds.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterable, Sequence
@@ -17,8 +18,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from mobigen.data.captions import COLOUR_WORDS, with_article
 from mobigen.errors import MissingExtraError
 
-__all__ = ["common_words", "make_tokenizer", "phrases", "token_ids"]
+__all__ = ["common_words", "extend_tokenizer", "make_tokenizer", "phrases", "token_ids"]
 
+CAPTIONS = 40000  # at most, among the phrases
 PIECES = 1200  # word pieces for words outside the vocabulary
 ADJECTIVES = (
     "sleepy", "happy", "sad", "angry", "smiling", "crying", "laughing", "tiny", "small", "big", "huge", "old", "young",
@@ -67,6 +69,23 @@ def make_tokenizer(texts: Sequence[str], words: Sequence[str], vocabulary: int, 
     return tokenizer
 
 
+def extend_tokenizer(tokenizer: Tokenizer, texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """`tokenizer` with the words of `texts` that it knows only in pieces, after the entries that it has.
+
+    Args:
+        tokenizer: as from `make_tokenizer`; it stays as it is, and its entries keep their ids.
+        texts: the most wanted first.
+        vocabulary: entries in all, at most.
+    """
+    state = json.loads(tokenizer.to_str())
+    entries = state["model"]["vocab"]
+    for word in _words_of(tokenizer, texts):
+        if len(entries) >= vocabulary:
+            break
+        entries.setdefault(word, len(entries))
+    return Tokenizer.from_str(json.dumps(state))
+
+
 def _pieces(tokenizer: Tokenizer, words: Iterable[str]) -> list[str]:
     trainer = trainers.WordPieceTrainer(vocab_size=PIECES, special_tokens=["[PAD]", "[UNK]"], show_progress=False)
     tokenizer.train_from_iterator(words, trainer)
@@ -84,14 +103,27 @@ def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int32]:
     return np.array([encoding.ids for encoding in tokenizer.encode_batch(list(texts))], np.int32)
 
 
-def phrases(captions: Iterable[str], names: Sequence[str], words: Sequence[str], seed: int) -> list[str]:
-    """What the text encoder is distilled on: captions, words alone, and both with colours and adjectives."""
+def phrases(
+    captions: Sequence[str], names: Sequence[str], words: Sequence[str], things: Sequence[str], seed: int
+) -> list[str]:
+    """What the text encoder is distilled on: captions, words alone, and both with articles, colours and adjectives.
+
+    Args:
+        captions: of stickers; a random choice of them if there are very many.
+        names: of stickers.
+        words: of English, by falling frequency.
+        things: words and keywords that are near some name; each is said in several ways.
+        seed: of the random choices.
+    """
     source = random.Random(seed)
+    said = source.sample(captions, CAPTIONS) if len(captions) > CAPTIONS else captions
     nouns = list(words[100:20000])
     made = [f"{source.choice(COLOUR_WORDS)} {source.choice(names)}" for _ in range(10000)]
     made += [with_article(f"{source.choice(ADJECTIVES)} {source.choice(names)}") for _ in range(15000)]
-    made += [with_article(f"{source.choice(COLOUR_WORDS)} {source.choice(nouns)}") for _ in range(8000)]
-    made += [with_article(f"{source.choice(ADJECTIVES)} {source.choice(nouns)}") for _ in range(8000)]
-    made += [with_article(noun) for noun in nouns]
+    made += [with_article(f"{source.choice(COLOUR_WORDS)} {source.choice(nouns)}") for _ in range(5000)]
+    made += [with_article(f"{source.choice(ADJECTIVES)} {source.choice(nouns)}") for _ in range(5000)]
+    made += [with_article(f"{source.choice(COLOUR_WORDS)} {thing}") for thing in things]
+    made += [with_article(f"{source.choice(ADJECTIVES)} {thing}") for thing in things for _ in range(2)]
+    made += [with_article(phrase) for phrase in (*names, *things, *words[100:])]
     made += [f"{source.choice(names)} and {source.choice(names)}" for _ in range(6000)]
-    return list(dict.fromkeys([*captions, *words, *made]))
+    return list(dict.fromkeys([*said, *names, *things, *words[:20000], *made]))

@@ -15,7 +15,9 @@ from mobigen.errors import MissingExtraError
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.train.task import Loss
 
-__all__ = ["SentenceDistillation", "teacher_embeddings"]
+__all__ = ["SentenceDistillation", "from_bytes", "teacher_embeddings", "to_bytes"]
+
+LEVELS = 127  # steps of a byte between 0 and 1
 
 
 class SentenceStudent(nn.Module):
@@ -39,21 +41,20 @@ class SentenceDistillation:
     RELATIONS_WEIGHT = 4.0
 
     def __init__(self, encoder: TextEncoder, token_ids: Tensor, targets: Tensor):
-        """`token_ids` (N, T) of int32 and unit vectors `targets` (N, sentence_dim) of the same phrases."""
+        """`token_ids` (N, T) of int32 and unit vectors `targets` (N, sentence_dim) of the same phrases, on the device
+        that trains."""
         self.networks: dict[str, nn.Module] = {"text_encoder": SentenceStudent(encoder)}
         self.frozen: dict[str, nn.Module] = {}
-        self.lengths = (token_ids != 0).sum(1)
-        self.token_ids, self.targets = token_ids, targets
+        longest = int((token_ids != 0).sum(1).max())
+        self.token_ids, self.targets = token_ids[:, :longest], targets
 
     def turn(self, step: int) -> str:
         return "text_encoder"
 
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
-        drawn = draw_indices(len(self.token_ids), batch_size, generator).cpu()
-        longest = int(self.lengths[drawn].max())
-        ids = self.token_ids[drawn, :longest].to(generator.device)
-        target = self.targets[drawn].to(generator.device, torch.float32)
-        student = self.networks[turn](ids).float()
+        drawn = draw_indices(len(self.token_ids), batch_size, generator)
+        target = self.targets[drawn].float()
+        student = self.networks[turn](self.token_ids[drawn]).float()
         distance = 1 - (student * target).sum(-1).mean()
         relations = F.mse_loss(student @ student.T, target @ target.T)
         parts = {"cosine": 1 - distance.detach(), "relations": relations.detach()}
@@ -62,6 +63,16 @@ class SentenceDistillation:
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["text_encoder"]
         student.encoder.save_component(folder)
+
+
+def to_bytes(embeddings: Tensor) -> Tensor:
+    """Unit vectors (N, D) as int8 in steps of 1 / LEVELS: half of float16's size, and small when packed."""
+    return (embeddings.float() * LEVELS).round().to(torch.int8)
+
+
+def from_bytes(levels: Tensor) -> Tensor:
+    """Unit vectors (N, D) in float16 of what `to_bytes` made."""
+    return F.normalize(levels.float(), dim=1).half()
 
 
 def teacher_embeddings(phrases: Sequence[str]) -> Tensor:

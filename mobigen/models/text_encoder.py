@@ -3,12 +3,13 @@
 It is distilled from a sentence encoder: the masked mean of its states, mapped by `sentence`, imitates the teacher's
 sentence embedding, so words that no caption holds still land beside their neighbours. Factorised embeddings: ALBERT
 (arXiv 1909.11942).
-Budget at the default size: 3.3 M parameters.
+Budget at the default size: 3.7 M parameters.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +47,11 @@ class TextEncoder(Network):
     """
 
     component: ClassVar[str] = "text_encoder"
+    _hub_mixin_config: Any
 
     def __init__(
         self,
-        vocabulary: int = 16384,
+        vocabulary: int = 20480,
         tokens: int = 24,
         embedding_dim: int = 96,
         dim: int = 256,
@@ -81,6 +83,20 @@ class TextEncoder(Network):
         states, mask = self(token_ids)
         pooled = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
         return nn.functional.normalize(self.sentence(pooled), dim=-1)
+
+    def with_entries(self, first: int, pieces: Sequence[Sequence[int]]) -> TextEncoder:
+        """The same encoder, its vocabulary wider if need be, with entries that begin as the mean of others.
+
+        Args:
+            first: id of the first new entry; those below stay as they are.
+            pieces: for each new entry, the ids of the known ones that spell it.
+        """
+        rows = self.embedding.weight.detach()
+        begun = [rows[list(spelled)].mean(0, keepdim=True) for spelled in pieces]
+        table = torch.cat([rows[:first], *begun, rows[first + len(pieces) :]])
+        wider = TextEncoder(**{**self._hub_mixin_config, "vocabulary": len(table)})
+        wider.load_state_dict({**self.state_dict(), "embedding.weight": table})
+        return wider
 
     def signature(self) -> Signature:
         ids = TensorSpec("token_ids", (1, self.tokens), "int32", low=0, high=self.vocabulary - 1)

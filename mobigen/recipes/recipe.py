@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,11 +20,16 @@ from torch import Tensor
 from mobigen.data.latents import LatentSet, encode_captions, encode_pictures
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.data.photos import PhotoCrops, load_photos
+from mobigen.data.related import keywords_by_name, nearest_names, related_words
+from mobigen.data.shards import read_shards
 from mobigen.data.stickers import StickerSet, load_stickers
-from mobigen.errors import ConfigError, WeightsError
+from mobigen.data.words import common_words
+from mobigen.distill.sentence import teacher_embeddings
+from mobigen.errors import ConfigError, MissingExtraError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.network import Network
 from mobigen.models.text_encoder import TextEncoder
+from mobigen.train.evaluate import UNSEEN_WORDS
 from mobigen.train.loop import Progress, RunSettings, train
 from mobigen.train.perceptual import PerceptualLoss
 from mobigen.train.task import Task
@@ -30,6 +37,7 @@ from mobigen.train.task import Task
 __all__ = ["Recipe", "Workspace"]
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+WORDS = 60000  # of English, by falling frequency
 WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
@@ -75,10 +83,57 @@ class Workspace:
 
     @cached_property
     def stickers(self) -> StickerSet:
-        """The sticker set, decoded by the main process, or earlier."""
-        folder = self.data / "stickers"
+        """The sticker set, decoded by the main process, or earlier; related words are among its captions."""
+        related = self.related_words
         with self.processes.main_process_first():
-            return load_stickers(folder if folder.is_dir() else self.data, self.cache, size=self.image_size)
+            return load_stickers(self._sticker_folder, self.cache, size=self.image_size, related=related)
+
+    @property
+    def originals(self) -> StickerSet:
+        """The stickers in their own colours, with captions of names and keywords alone: for the judge, whose scores
+        should not depend on the words that training adds."""
+        with self.processes.main_process_first():
+            return load_stickers(
+                self._sticker_folder, self.cache / "originals", recoloured=0, captions_each=8, size=self.image_size
+            )
+
+    @property
+    def _sticker_folder(self) -> Path:
+        folder = self.data / "stickers"
+        return folder if folder.is_dir() else self.data
+
+    @cached_property
+    def english(self) -> list[str]:
+        """Common words, by falling frequency."""
+        return common_words(self.counts.get("words", WORDS))
+
+    @cached_property
+    def keywords(self) -> dict[str, set[str]]:
+        """Of the stickers, by clean name."""
+        return keywords_by_name(sample.record for sample in read_shards(self._sticker_folder))
+
+    @cached_property
+    def related_words(self) -> dict[str, list[str]]:
+        """Words that can stand for a sticker's name, by name, found by the main process, or earlier; none, and a line
+        that says so, where the sentence teacher is not installed."""
+        cached = self.cache / "related_words.json"
+        with self.processes.main_process_first():
+            try:
+                if not cached.is_file():
+                    self._find_related_words(cached)
+            except MissingExtraError as error:
+                if self.processes.is_main_process:
+                    print(f"captions hold no related words: {error}", file=sys.stderr)
+                return {}
+            return dict(json.loads(cached.read_text()))
+
+    def _find_related_words(self, cached: Path) -> None:
+        names = sorted(self.keywords)
+        words = list(dict.fromkeys([*self.english, *sorted(set().union(*self.keywords.values()))]))
+        related = related_words(nearest_names(words, names, teacher_embeddings), self.keywords, UNSEEN_WORDS)
+        partial = cached.with_suffix(".partial")
+        partial.write_text(json.dumps(related, ensure_ascii=False, indent=1))
+        partial.replace(cached)
 
     @property
     def overlays(self) -> Tensor | None:

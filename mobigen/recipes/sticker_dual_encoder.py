@@ -16,7 +16,7 @@ __all__ = ["RECIPE"]
 
 
 def make_task(workspace: Workspace) -> ContrastiveTask:
-    seen, _ = workspace.stickers.held_out()
+    seen, _ = workspace.originals.held_out()
     table = encode_captions(seen, workspace.trained(TextEncoder), workspace.tokenizer, workspace.device)
     numbers = {name: number for number, name in enumerate(sorted({sticker.name for sticker in seen.stickers}))}
     names = torch.tensor([numbers[sticker.name] for sticker in seen.stickers], device=workspace.device)

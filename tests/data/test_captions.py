@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mobigen.data.captions import COLOUR_WORDS, captions, clean_name, in_colour, with_article
 
 
-def said(record, colour=None, recoloured=False, count=400, seed=0):
-    return captions(record, colour, recoloured, count, random.Random(seed))
+def said(record, colour=None, recoloured=False, count=400, seed=0, related=()):
+    return captions(record, colour, recoloured, count, random.Random(seed), related)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,22 @@ def test_forms_vary():
 def test_a_skin_tone_is_always_said():
     record = {"name": "waving hand", "keywords": ["hello", "hand"], "skin_tone": "medium-dark"}
     assert all(caption.endswith(" with medium-dark skin tone") for caption in said(record))
+
+
+def test_related_words_stand_for_the_name_in_a_few_captions():
+    record = {"name": "couch", "keywords": ["seat", "room"], "skin_tone": "dark"}
+    made = said(record, "red", count=2000, related=["sofa", "settee"])
+    related = [caption for caption in made if "sofa" in caption or "settee" in caption]
+    assert 0.13 < len(related) / 2000 < 0.17
+    assert not any("couch" in caption for caption in related)
+    assert all(caption.endswith(" with dark skin tone") for caption in related)
+    assert {"a sofa", "settee", "a red sofa"} <= {caption.removesuffix(" with dark skin tone") for caption in related}
+
+
+def test_without_related_words_the_captions_stay_as_they_were():
+    record = {"name": "couch", "keywords": ["seat", "room"]}
+    assert said(record) == captions(record, None, False, 400, random.Random(0))
+    assert all("rose" not in caption for caption in said(record, "red", True, related=["green rose"]))
 
 
 @pytest.mark.parametrize("record", [{"name": "!!!"}, {"name": "", "keywords": None}, {"name": "…", "keywords": ["?!"]}])

@@ -71,7 +71,9 @@ def test_decoding_twice_gives_the_same(shards, tmp_path):
     assert same(load(shards, tmp_path / "one"), load(shards, tmp_path / "two"))
 
 
-@pytest.mark.parametrize("change", [{"recoloured": 1}, {"captions_each": 2}, {"size": 32}])
+@pytest.mark.parametrize(
+    "change", [{"recoloured": 1}, {"captions_each": 2}, {"size": 32}, {"related": {"red circle": ["ring"]}}]
+)
 def test_other_settings_decode_anew(shards, tmp_path, decodings, change):
     load(shards, tmp_path)
     changed = load(shards, tmp_path, **change)

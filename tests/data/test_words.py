@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobigen.data.captions import COLOUR_WORDS
-from mobigen.data.words import ADJECTIVES, make_tokenizer, phrases, token_ids
+from mobigen.data.words import ADJECTIVES, extend_tokenizer, make_tokenizer, phrases, token_ids
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz"]
 WORDS = ["apple", "banana", "apples", "cherry", "physician", "automobile", "grin", "don't", *LETTERS]
@@ -61,11 +61,34 @@ def test_the_vocabulary_is_full_and_common_words_come_first():
     assert common[-1] not in known
 
 
-def test_phrases_hold_captions_words_and_both_with_adjectives():
-    made = phrases(["a red apple"], ["apple", "pear"], [f"w{i}" for i in range(150)], seed=0)
-    assert {"a red apple", "w0", "w149", "a w149", "apple and pear"} <= set(made)
+def test_an_extended_tokenizer_keeps_its_ids_and_appends_what_it_knew_in_pieces(tokenizer):
+    known = tokenizer.get_vocab_size()
+    extended = extend_tokenizer(tokenizer, ["a red apple", "Crèmes and a Kayak", "gorilla"], known + 3)
+    assert tokenizer.get_vocab_size() == known
+    assert extended.get_vocab().items() > tokenizer.get_vocab().items()
+    assert [extended.id_to_token(known + index) for index in range(3)] == ["cremes", "and", "kayak"]
+    assert (token_ids(extended, ["a kayak and a gorilla"])[0] != 1).all()
+    texts = ["a red apple", "an automobile"]
+    np.testing.assert_array_equal(token_ids(extended, texts), token_ids(tokenizer, texts))
+    assert extended.encode("a kayak").ids == [tokenizer.token_to_id("a"), known + 2, 0, 0, 0, 0]
+
+
+def said_of(captions, seed=0):
+    return phrases(captions, ["apple", "pear"], [f"w{i}" for i in range(150)], ["orchard"], seed)
+
+
+def test_phrases_hold_captions_words_and_things_and_all_with_adjectives():
+    made = said_of(["a red apple"])
+    assert {"a red apple", "w0", "w149", "a w149", "apple and pear", "orchard", "an orchard", "a pear"} <= set(made)
     assert len(made) == len(set(made))
     assert any(phrase.split()[0] in COLOUR_WORDS for phrase in made)
     assert any(set(phrase.split()) & set(ADJECTIVES) for phrase in made)
-    assert made == phrases(["a red apple"], ["apple", "pear"], [f"w{i}" for i in range(150)], seed=0)
-    assert made != phrases(["a red apple"], ["apple", "pear"], [f"w{i}" for i in range(150)], seed=1)
+    assert any(phrase.endswith(" orchard") and set(phrase.split()) & set(COLOUR_WORDS) for phrase in made)
+    assert made == said_of(["a red apple"])
+    assert made != said_of(["a red apple"], seed=1)
+
+
+def test_of_very_many_captions_some_are_taken(monkeypatch):
+    monkeypatch.setattr("mobigen.data.words.CAPTIONS", 5)
+    captions = [f"caption {index}" for index in range(40)]
+    assert len(set(captions) & set(said_of(captions))) == 5

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_networks import TOKENS, tiny
 
-from mobigen.distill.sentence import SentenceDistillation, teacher_embeddings
+from mobigen.distill.sentence import SentenceDistillation, from_bytes, teacher_embeddings, to_bytes
 from mobigen.errors import MissingExtraError
 from mobigen.models.text_encoder import TextEncoder
 
@@ -51,6 +51,19 @@ def test_every_weight_learns(task):
 def test_the_result_is_the_encoder(task, tmp_path):
     task.save(task.networks, tmp_path)
     TextEncoder.from_pretrained(tmp_path / "text_encoder")
+
+
+def test_a_byte_a_number_keeps_the_directions():
+    vectors = torch.nn.functional.normalize(torch.randn(20, 384, generator=source()), dim=1)
+    kept = from_bytes(to_bytes(vectors))
+    assert (to_bytes(vectors).dtype, kept.dtype) == (torch.int8, torch.float16)
+    assert (kept.float() * vectors).sum(1).min() > 0.998
+    torch.testing.assert_close(kept.float().norm(dim=1), torch.ones(20), rtol=1e-3, atol=0)
+    assert to_bytes(torch.tensor([[1.0, -1.0]])).tolist() == [[127, -127]]
+
+
+def test_padding_that_no_phrase_needs_is_left_out(task):
+    assert task.token_ids.shape[1] == (task.token_ids != 0).sum(1).max()
 
 
 def test_without_the_teacher_the_extra_is_named(monkeypatch):

@@ -9,7 +9,7 @@ import tiny_recipes as tiny
 import torch
 from tokenizers import Tokenizer
 
-from mobigen.errors import ConfigError, WeightsError
+from mobigen.errors import ConfigError, MissingExtraError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.text_encoder import TextEncoder
@@ -128,6 +128,26 @@ def test_the_text_encoder_knows_the_captions_words(made):
     assert tokenizer.get_vocab_size() <= encoder.vocabulary
 
 
+def test_a_text_encoder_begun_from_another_keeps_its_words_and_appends_new_ones(made, data, tmp_path):
+    workspace = tiny.workspace(data, tmp_path, init=made)
+    RECIPES["sticker-text-encoder"].run(workspace, **tiny.OVERRIDES, max_train_steps=1, learning_rate=1e-9)
+    before, after = (Tokenizer.from_file(str(folder / "tokenizer.json")) for folder in (made, tmp_path))
+    assert after.get_vocab().items() >= before.get_vocab().items()
+    old, new = (TextEncoder.from_pretrained(folder / "text_encoder") for folder in (made, tmp_path))
+    assert new.vocabulary == max(old.vocabulary, after.get_vocab_size())
+    rows, kept = new.embedding.weight, old.embedding.weight[: before.get_vocab_size()]
+    torch.testing.assert_close(rows[: len(kept)], kept, rtol=1e-2, atol=1e-4)
+    for index in range(len(kept), after.get_vocab_size()):
+        pieces = [piece for piece in before.encode(after.id_to_token(index)).ids if piece]
+        torch.testing.assert_close(rows[index], kept[pieces].mean(0), rtol=1e-2, atol=1e-4)
+
+
+def test_a_text_encoder_without_its_tokenizer_is_no_start(place, data, tmp_path):
+    (place / "tokenizer.json").unlink()
+    with pytest.raises(WeightsError, match=r"holds no tokenizer.json"):
+        RECIPES["sticker-text-encoder"].task(tiny.workspace(data, tmp_path / "new", init=place))
+
+
 # --- the workspace ------------------------------------------------------------------------------------------
 
 
@@ -144,6 +164,33 @@ def test_latents_are_encoded_anew_with_another_encoder(place, data):
 @pytest.mark.parametrize("movements", [1, 2])
 def test_latents_are_encoded_anew_with_other_movements(place, data, movements):
     assert tiny.workspace(data, place).latents(movements).latents.shape[1] == movements
+
+
+def test_related_words_are_found_once_and_said_in_captions_but_not_the_judges(data, tmp_path):
+    (tmp_path / "cache").mkdir()
+    names = sorted(tiny.workspace(data, tmp_path).keywords)
+    related = {name: ["doodad"] for name in names}
+    (tmp_path / "cache" / "related_words.json").write_text(json.dumps(related))
+    workspace = tiny.workspace(data, tmp_path)
+    assert workspace.related_words == related
+    said, judged = (
+        [caption for sticker in stickers.stickers for caption in sticker.captions]
+        for stickers in (workspace.stickers, workspace.originals)
+    )
+    assert 0.08 < sum("doodad" in caption for caption in said) / len(said) < 0.22
+    assert not any("doodad" in caption for caption in judged)
+
+
+def test_without_the_teacher_there_are_no_related_words_and_a_line_says_so(data, tmp_path, monkeypatch, capsys):
+    def missing(phrases):
+        raise MissingExtraError("the sentence teacher is missing")
+
+    monkeypatch.setattr(tiny.recipe, "teacher_embeddings", missing)
+    workspace = tiny.workspace(data, tmp_path)
+    assert workspace.related_words == {}
+    assert workspace.stickers.stickers
+    assert capsys.readouterr().err.splitlines() == ["captions hold no related words: the sentence teacher is missing"]
+    assert not (tmp_path / "cache" / "related_words.json").exists()
 
 
 def test_networks_begin_from_init_under_their_name_or_their_stand_ins(made, data, tmp_path):
