@@ -27,7 +27,7 @@ SHORTEST = 4  # letters; what is nearest to shorter words is chance, mostly
 RARITY = 0.02  # of similarity that a word ten times as far down the list has to make up for
 CHUNK = 4096  # words compared at once
 OTHER_FORMS = re.compile(r".*(?:ed|ly|'\w+|[^aeo]al|ic|ous|ive|ful|less|able|[uo]lar)$")  # all but nouns, mostly
-PERSON = re.compile(r"^(?:man|woman|person) (?:in |with )?")
+PERSON = re.compile(r"^(?:man|woman|person) (?!in |with )")
 
 
 class Near(NamedTuple):
@@ -110,11 +110,11 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _shared(kept: dict[str, list[str]], names: Collection[str]) -> dict[str, list[str]]:
-    """With the words of `health worker` for `man health worker` too."""
+    """With those of `health worker` for `man health worker` too, and of `person running` for `man running`."""
     shared = {}
     for name in sorted(names):
         bare = PERSON.sub("", name)
-        found = [*kept.get(name, []), *(kept.get(bare, []) if bare != name else [])]
-        if found:
+        same = [name] if bare == name else list(dict.fromkeys([name, bare, f"person {bare}"]))
+        if found := [word for each in same for word in kept.get(each, [])]:
             shared[name] = found[:MOST]
     return shared

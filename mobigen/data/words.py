@@ -20,7 +20,7 @@ from mobigen.errors import MissingExtraError
 
 __all__ = ["common_words", "extend_tokenizer", "make_tokenizer", "phrases", "token_ids"]
 
-CAPTIONS = 40000  # at most, among the phrases
+CAPTIONS = 30000  # at most, among the phrases
 PIECES = 1200  # word pieces for words outside the vocabulary
 ADJECTIVES = (
     "sleepy", "happy", "sad", "angry", "smiling", "crying", "laughing", "tiny", "small", "big", "huge", "old", "young",

@@ -5,7 +5,14 @@ import torch
 
 from mobigen.data.related import MOST, Near, centred, keywords_by_name, nearest_names, related_words
 
-KEYWORDS = {"couch": {"seat", "lounge"}, "horse": {"racing"}, "man singer": set(), "singer": set()}
+KEYWORDS = {
+    "couch": {"seat", "lounge"},
+    "horse": {"racing"},
+    "man singer": set(),
+    "singer": set(),
+    "person running": set(),
+}
+KEYWORDS |= {"man running": set(), "bed": set(), "person in bed": set()}
 
 
 def found(*near, left_out=()):
@@ -87,3 +94,5 @@ def test_the_most_similar_come_first_and_then_the_most_frequent():
 def test_names_that_differ_by_the_person_share_words():
     assert found(("vocals", "singer", 0.9)) == {"man singer": ["vocals"], "singer": ["vocals"]}
     assert found(("tenor", "man singer", 0.9)) == {"man singer": ["tenor"]}
+    assert found(("jogger", "person running", 0.9)) == {"man running": ["jogger"], "person running": ["jogger"]}
+    assert found(("mattress", "bed", 0.9)) == {"bed": ["mattress"]}
