@@ -19,7 +19,7 @@ SEEDS = 32  # of a picture at most
 FEWEST = 6
 COLOUR, PLACE, THING = (0.01, 0.06), (1.0, 8.0), (0.0, 8.0)  # what a level, a side and another label count
 NEAR = 8  # cells of a square; what is added begins in the object's squares or those beside them
-EXTENT = (0.05, 0.5)  # the square of how far a piece goes, in areas of the object
+EXTENT = (0.05, 0.8)  # the square of how far a piece goes, in areas of the object
 
 
 def cells(alpha: Tensor) -> Tensor:

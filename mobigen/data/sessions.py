@@ -25,8 +25,9 @@ CLICK, BOX, STROKE = range(3)
 CHANCES = (0.65, 0.2, 0.15)  # of the first prompt being one of those
 PART_CHANCES = (0.5, 0.4, 0.1)  # of that if a part is meant
 PARTS = 0.45  # of the objects that have a part, how often it is meant
-CHANGED = 0.35  # of the others, how often a piece more or less is meant
-SPOILT = 0.3  # of the masks before a correction, how many
+CHANGED = 0.4  # of the others, how often a piece more or less is meant
+SPOILT = 0.4  # of the masks before a correction, how many
+TWICE = 0.3  # of those, how many by two pieces
 SURE = (2.0, 9.0)  # logits of a spoilt mask
 SMALLEST = 12  # cells of a target, or it is not asked for
 FIRST = STROKE_POINTS  # places for the first prompt; every correction adds one
@@ -62,7 +63,7 @@ class ClickSession:
         count, device = len(logits), logits.device
         drawn = torch.rand(3, count, 1, 1, 1, generator=self.generator, device=device)
         once = altered(self.meant, self.pieces, self.generator)
-        wrong = torch.where(drawn[0] < 0.3, altered(once, self.pieces, self.generator), once)
+        wrong = torch.where(drawn[0] < TWICE, altered(once, self.pieces, self.generator), once)
         sure = SURE[0] + (SURE[1] - SURE[0]) * drawn[1]
         wrong = (F.avg_pool2d(wrong, 5, 1, 2, count_include_pad=False) * 2 - 1) * sure
         return torch.where(drawn[2] < SPOILT, wrong.to(logits.dtype), logits)

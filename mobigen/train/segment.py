@@ -53,7 +53,7 @@ class Segmenter(nn.Module):
     def forward(self, image: Tensor, session: ClickSession, clicks: int) -> tuple[Tensor | None, list[Answer]]:
         """Pictures (B, S, S, 3) -> saliency logits (B, 1, S/2, S/2), and an answer to each of `clicks` prompts."""
         embedding, middle, detail, saliency = self.encoder(image)
-        mask = torch.zeros_like(saliency)
+        mask = torch.zeros_like(saliency, memory_format=torch.contiguous_format)  # as later ones: compiled once
         answers = []
         for index in range(clicks):
             if index:
