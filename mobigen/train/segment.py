@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 FOCAL_WEIGHT, IDLE_WEIGHT, PART_WEIGHT, CLICK_WEIGHT = 20.0, 0.1, 0.25, 0.3
-FIRST_WEIGHT, CORRECTIONS_WEIGHT = 0.3, 1.0  # of the first answer, of all others together
+FIRST_WEIGHT, CORRECTIONS_WEIGHT = 0.5, 1.0  # of the first answer, of all others together
 EDGE_WEIGHT = 4.0  # how much more a pixel counts whose surroundings are mixed
 
 
