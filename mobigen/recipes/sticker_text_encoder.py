@@ -44,8 +44,8 @@ def make_task(workspace: Workspace) -> SentenceDistillation:
 
 def _embed_phrases(workspace: Workspace, encoder: TextEncoder, cached: Path, tokenizer_file: Path) -> None:
     """Makes the teacher's embedding of every phrase, and the tokenizer."""
+    words, names = workspace.english, sorted(workspace.keywords)  # first what needs the teachers extra
     captions = list(dict.fromkeys(caption for sticker in workspace.stickers.stickers for caption in sticker.captions))
-    names, words = sorted(workspace.keywords), workspace.english
     related = [word for found in workspace.related_words.values() for word in found]
     things = list(dict.fromkeys([*related, *sorted(set().union(*workspace.keywords.values()))]))
     said = phrases(captions, names, words, things, seed=0)
