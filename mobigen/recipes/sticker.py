@@ -8,6 +8,7 @@ from itertools import pairwise
 from mobigen.diffusion.flow import shifted_times
 from mobigen.distill.steps import DistributionMatching, TrajectoryRegression
 from mobigen.models.denoiser import Denoiser
+from mobigen.quantization.grid import snap_weights
 from mobigen.recipes.recipe import Recipe, Workspace
 from mobigen.train.loop import RunSettings
 
@@ -15,8 +16,8 @@ __all__ = ["GUIDANCE", "MATCHING", "REGRESSION", "SCHEDULES"]
 
 TIMES = shifted_times(4, TrajectoryRegression.SHIFT)
 SCHEDULES = {steps: TIMES[:: 4 // steps] for steps in (1, 2, 4)}  # number of steps -> times
-GUIDANCE = 3.0  # of the teacher
-TRAJECTORIES, KEPT = 24576, 6144  # of the teacher: to learn from, and to be held to
+GUIDANCE = 4.5  # of the teacher
+TRAJECTORIES, KEPT = 18432, 4096  # of the teacher: to learn from, and to be held to
 
 
 def make_regression(workspace: Workspace) -> TrajectoryRegression:
@@ -36,7 +37,15 @@ def make_matching(workspace: Workspace) -> DistributionMatching:
     return DistributionMatching(student, teacher, latents, list(SCHEDULES.values()), GUIDANCE, kept)
 
 
-def write_sampler(workspace: Workspace) -> None:
+def finish_student(workspace: Workspace) -> None:
+    """Rounds the student's weights as its 8-bit graph holds them, and writes how it draws."""
+    student = workspace.trained(Denoiser)
+    snap_weights(student)
+    student.save_component(workspace.out)
+    _write_sampler(workspace)
+
+
+def _write_sampler(workspace: Workspace) -> None:
     """Beside the student, its model's pipeline.json as the student draws: few steps, and no guidance but its own."""
     source = workspace.find("pipeline.json")
     if source is None:
@@ -57,7 +66,7 @@ REGRESSION = Recipe(
         mixed_precision="bf16",
     ),
     distils=True,
-    finish=write_sampler,
+    finish=finish_student,
 )  # fmt: skip
 MATCHING = Recipe(
     name="sticker",
@@ -68,5 +77,5 @@ MATCHING = Recipe(
         mixed_precision="bf16",
     ),
     distils=True,
-    finish=write_sampler,
+    finish=finish_student,
 )  # fmt: skip

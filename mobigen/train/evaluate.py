@@ -38,7 +38,7 @@ from mobigen.train.scores import frechet_distance, has_colour, retrieval_accurac
 
 __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
 
-TEACHER_STEPS, TEACHER_SHIFT, TEACHER_GUIDANCE = 20, 3.0, 3.0
+TEACHER_STEPS, TEACHER_SHIFT, TEACHER_GUIDANCE = 20, 3.0, 4.5
 AMONG = 100  # captions in a retrieval
 CHUNK = 32  # pictures at once
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")

@@ -1,5 +1,6 @@
 """Every recipe at tiny size, one after the other as a person would run them, on drawn stickers."""
 
+import copy
 import hashlib
 import json
 import shutil
@@ -13,6 +14,7 @@ from mobigen.errors import ConfigError, MissingExtraError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.text_encoder import TextEncoder
+from mobigen.quantization.grid import snap_weights
 from mobigen.recipes import RECIPES, Workspace
 
 STEPS = 3  # a turn of each network
@@ -118,6 +120,14 @@ def test_the_student_comes_with_a_pipeline_that_draws_in_its_steps(place, data):
     sampler = {"kind": "euler", "times": {"1": [1.0, 0.0], "2": [1.0, 0.75, 0.0], "4": [1.0, 0.9, 0.75, 0.5, 0.0]}}
     told = json.loads((place / "pipeline.json").read_text())
     assert told == {"sampler": sampler, "default_steps": 4, "styles": ["3d"]}
+
+
+def test_the_students_weights_are_on_the_grid_of_their_8_bit_form(made):
+    student = Denoiser.from_pretrained(made / "denoiser")
+    snapped = copy.deepcopy(student)
+    snap_weights(snapped)
+    for before, after in zip(student.parameters(), snapped.parameters(), strict=True):
+        torch.testing.assert_close(before, after, rtol=1e-3, atol=1e-6)
 
 
 def test_the_text_encoder_knows_the_captions_words(made):
