@@ -23,6 +23,7 @@ RUNTIME = {
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
     "letterbox": {"errors"},
+    "first_mask": set(),
     "png": {"media"},
     "video": {"errors"},
     "luma": set(),
@@ -36,6 +37,7 @@ RUNTIME = {
         "bundle",
         "media",
         "letterbox",
+        "first_mask",
         "luma",
         "bicubic",
         "sampling",
@@ -47,7 +49,9 @@ RUNTIME = {
     "__main__": {"cli"},
 }
 FOUNDATION = {"errors", "signature"}
-TOOLS = FOUNDATION | {"", "registry", "sampling", "media", "letterbox", "luma", "bicubic"}  # free for the making half
+TOOLS = FOUNDATION | {  # free for the making half
+    *("", "registry", "sampling", "media", "letterbox", "first_mask", "luma", "bicubic"),
+}
 MAKING = {
     "nn": FOUNDATION,
     "models": FOUNDATION | {"nn"},

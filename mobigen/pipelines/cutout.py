@@ -11,6 +11,7 @@ import numpy as np
 from mobigen import __version__
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError
+from mobigen.first_mask import SURENESS, means_first_mask
 from mobigen.letterbox import Letterbox
 from mobigen.pipelines.clicks import check_box, check_clicks, check_mask, check_photo
 from mobigen.pipelines.everything import Candidate, grid, keep_different, record, stability
@@ -269,18 +270,30 @@ class CutoutPredictor:
         return self._photo
 
     def _seen(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """The logits (1, 1, s, s) that a person has seen who clicks like this: what the box or the first click gave.
+        """The logits (1, 1, s, s) that a person has seen who clicks like this.
 
         The network has learnt from clicks that correct a mask; given several at once and no mask, it does far worse.
         """
         if not labels.any():
             return photo.saliency[None, None]
-        nothing = np.zeros((1, 1, self._side, self._side), np.float32)
         corners = labels > 1
         first = corners if corners.any() else np.arange(len(labels)) == labels.argmax()
-        if first.all():
+        before = self._before(photo, points[first], labels[first])
+        return before if first.all() else self._best(photo, points[first], labels[first], before)
+
+    def _before(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """What goes with a first prompt: the first mask, if it is a click that means it, or nothing."""
+        nothing = np.zeros((1, 1, self._side, self._side), np.float32)
+        first = photo.saliency > 0
+        x, y = self._cells(photo, points[:1])[0].round().astype(int)
+        if len(points) > 1 or not first[y, x]:
             return nothing
-        logits, scores = self._decode(photo, points[first], labels[first], nothing)
+        found = self._best(photo, points, labels, nothing)[0, 0] > 0
+        return SURENESS * photo.saliency[None, None] if means_first_mask(found, first) else nothing
+
+    def _best(self, photo: _Photo, points: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The logits (1, 1, s, s) of the mask that is expected to be best."""
+        logits, scores = self._decode(photo, points, labels, mask)
         return logits[scores.argmax()][None, None]
 
     def _decode(

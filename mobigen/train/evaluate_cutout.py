@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.errors import InputError
+from mobigen.first_mask import SURENESS, means_first_mask
 from mobigen.media import contact_sheet
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 from mobigen.train.segment import Answer, best_mask
@@ -40,7 +41,8 @@ class Photo:
     labels: NDArray[np.uint8]
     names: dict[int, str]
     features: tuple[Tensor, ...]
-    saliency: NDArray[np.float32]  # probability
+    first: Tensor  # the first mask's logits (1, 1, s, s)
+    saliency: NDArray[np.float32]  # its probability
     present: list[int]
 
     @property
@@ -73,18 +75,31 @@ class Judge:
             present = masks.present[index].nonzero().flatten().tolist()
             probability = self._full(torch.sigmoid(saliency), labels.shape)
             pixels = masks.images[index, :height, :width].numpy()
-            yield Photo(pixels, labels, masks.names[index], tuple(features), probability, present)
+            yield Photo(pixels, labels, masks.names[index], tuple(features), saliency, probability, present)
 
     @torch.no_grad()
     def answer(self, photo: Photo, clicks: Sequence[Click], logits: Tensor | None) -> tuple[Mask, Tensor]:
-        """The mask after `clicks` (box corners have labels 2 and 3), and its logits; `logits` are of the one before."""
+        """The mask after `clicks` (box corners have labels 2 and 3), and its logits; `logits` are of the one before.
+
+        As in the pipeline, a first click that means what stands out goes with the first mask.
+        """
+        if logits is None:
+            logits = torch.zeros_like(photo.first)
+            if len(clicks) == 1 and self._means_first_mask(photo, clicks[0], logits):
+                logits = SURENESS * photo.first
+        return self._decode(photo, clicks, logits)
+
+    def _means_first_mask(self, photo: Photo, click: Click, nothing: Tensor) -> bool:
+        (x, y), _ = click
+        first = photo.saliency > 0.5
+        return bool(first[int(y), int(x)]) and means_first_mask(self._decode(photo, [click], nothing)[0], first)
+
+    def _decode(self, photo: Photo, clicks: Sequence[Click], logits: Tensor) -> tuple[Mask, Tensor]:
         places = torch.zeros(1, self.decoder.points, 2, device=self.device)
         labels = torch.full((1, self.decoder.points), -1, dtype=torch.int32, device=self.device)
         for index, (place, label) in enumerate(clicks):
             places[0, index], labels[0, index] = torch.tensor(place), label
-        half = self.decoder.image_size // 2
-        known = torch.zeros(1, 1, half, half, device=self.device) if logits is None else logits
-        best = best_mask(Answer(*self.decoder(*photo.features, places, labels, known)))
+        best = best_mask(Answer(*self.decoder(*photo.features, places, labels, logits)))
         return self._full(best, photo.labels.shape) > 0, best
 
     def _full(self, values: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -143,6 +143,35 @@ def test_clicks_beside_the_object_alone_take_away_from_the_first_mask(predictor)
     assert 0.5 * first.sum() < masks[0].sum() < first.sum()
 
 
+def asked(predictor, *arguments, **named):
+    """The masks that the decoder was given, in the order of its calls."""
+    decoder = predictor._components["click_decoder"]
+    decoder.calls.clear()
+    predictor.predict(*arguments, **named)
+    return [call["mask"] for call in decoder.calls]
+
+
+def test_a_click_that_means_what_stands_out_goes_with_the_first_mask():
+    """The painted disk is 36 of the 64 places of a block that is hardly larger."""
+    predictor = tiny.painted_predictor()
+    block = np.full((64, 64, 3), 200, np.uint8)
+    block[24:40, 24:40] = 10
+    predictor.set_image(block)
+    nothing, first = asked(predictor, np.array([[32, 32]]), np.array([1]))
+    assert not nothing.any()
+    np.testing.assert_array_equal(first[0, 0], 2 * predictor.saliency()[1][0])
+
+
+@pytest.mark.parametrize("click", [(24, 45), (90, 45)])
+def test_a_click_that_means_less_than_stands_out_or_something_else_does_not(predictor, click):
+    assert not any(mask.any() for mask in asked(predictor, np.array([click]), np.array([1])))
+
+
+def test_a_box_does_not_go_with_the_first_mask(predictor):
+    (mask,) = asked(predictor, box=np.array([20, 30, 50, 60]))
+    assert not mask.any()
+
+
 @pytest.mark.parametrize(
     ("prompt", "first"),
     [
