@@ -15,7 +15,7 @@ Plan = Mapping[str, Mapping[str, str]]  # backend -> component -> precision
 PLANS: dict[str, Plan] = {
     "sticker": {
         "litert": {"text_encoder": "float16", "denoiser": "int8-weights", "decoder": "int8-full"},
-        "coreml": {"text_encoder": "float16", "denoiser": "float16", "decoder": "palette6"},
+        "coreml": {"text_encoder": "float16", "denoiser": "int8", "decoder": "palette6"},
     },
     "upscale-x2": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
