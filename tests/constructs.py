@@ -101,6 +101,12 @@ CONSTRUCTS = {
     "transposed": Construct(
         nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1, output_padding=1), aten.conv_transpose2d.input, RIGHT, REFUSED
     ),
+    "transposed, cropped": Construct(
+        nn.ConvTranspose2d(4, 3, 3, stride=2, padding=1), aten.conv_transpose2d.input, RIGHT, REFUSED
+    ),
+    "transposed, to stride times the size": Construct(
+        nn.ConvTranspose2d(4, 3, 4, stride=2, padding=1), aten.conv_transpose2d.input, RIGHT, RIGHT
+    ),
     "transposed, open": Construct(
         nn.ConvTranspose2d(4, 3, 2, stride=3, output_padding=1), aten.conv_transpose2d.input, REFUSED, RIGHT
     ),

@@ -19,17 +19,24 @@ aten = torch.ops.aten
 Sizes = Sequence[int]
 
 
-def is_extended(
+def is_cropped(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Sizes = (1,),
     padding: Sizes = (0,),
     output_padding: Sizes = (0,),
-    *others: Any,
+    groups: int = 1,
+    dilation: Sizes = (1,),
 ) -> bool:
-    """Whether it has an output padding besides another, which LiteRT's converter cannot make one operation of."""
-    return any(output_padding) and any(padding)
+    """Whether padding leaves another size than stride times the input's, as LiteRT's one operation does not."""
+    axes = range(weight.dim() - 2)
+    stride, padding, output_padding, dilation = (
+        tuple(each) * (len(axes) if len(each) == 1 else 1) for each in (stride, padding, output_padding, dilation)
+    )
+    spans = [dilation[axis] * (weight.shape[2 + axis] - 1) + 1 - 2 * padding[axis] for axis in axes]
+    uneven = any(stride[axis] > 1 and spans[axis] != stride[axis] for axis in axes)
+    return any(padding) and (any(output_padding) or uneven)
 
 
 def is_open(
@@ -138,7 +145,7 @@ COREML: Table = {
     aten.conv_transpose2d.input: Cure(transposed, is_open),
 }
 LITERT: Table = {
-    aten.conv_transpose1d.default: Cure(transposed, is_extended),
-    aten.conv_transpose2d.input: Cure(transposed, is_extended),
+    aten.conv_transpose1d.default: Cure(transposed, is_cropped),
+    aten.conv_transpose2d.input: Cure(transposed, is_cropped),
     aten.conv3d.default: Cure(volume, has_groups),
 }
