@@ -21,7 +21,7 @@ from mobigen.data.latents import Conditions, LatentSet
 from mobigen.diffusion.flow import clean_estimate, interpolate, logit_normal_times, noise_like, shifted_times
 from mobigen.models.denoiser import Denoiser
 from mobigen.sampling import euler
-from mobigen.train.flow import guided_velocity, sample_teacher
+from mobigen.train.flow import SHIFT, guided_velocity, sample_teacher
 from mobigen.train.task import Loss, bare
 
 __all__ = ["DistributionMatching", "TrajectoryRegression"]
@@ -52,7 +52,7 @@ class TrajectoryRegression:
     (Salimans and Ho, arXiv 2202.00512) in one go, with the step's end as an input (Frans et al., arXiv 2410.12557).
     """
 
-    TEACHER_STEPS, SHIFT = 16, 3.0  # see `shifted_times`
+    TEACHER_STEPS = 16
     CHUNK = 1024  # trajectories sampled at once
 
     def __init__(
@@ -96,7 +96,7 @@ class TrajectoryRegression:
     def _sample(self, device: torch.device) -> Trajectories:
         """Walks the teacher from noise to data; with the same seed whenever a run resumes, and in every process."""
         generator = torch.Generator(device).manual_seed(1)
-        walk = shifted_times(self.TEACHER_STEPS, self.SHIFT)
+        walk = shifted_times(self.TEACHER_STEPS, SHIFT)
         keep = [walk.index(time) for time in self.times]
         points, told = [], []
         for _ in range(0, self.count, self.CHUNK):

@@ -10,13 +10,13 @@ from mobigen.distill.steps import DistributionMatching, TrajectoryRegression
 from mobigen.models.denoiser import Denoiser
 from mobigen.quantization.grid import snap_weights
 from mobigen.recipes.recipe import Recipe, Workspace
+from mobigen.train.flow import GUIDANCE, SHIFT
 from mobigen.train.loop import RunSettings
 
-__all__ = ["GUIDANCE", "MATCHING", "REGRESSION", "SCHEDULES"]
+__all__ = ["MATCHING", "REGRESSION", "SCHEDULES"]
 
-TIMES = shifted_times(4, TrajectoryRegression.SHIFT)
+TIMES = shifted_times(4, SHIFT)
 SCHEDULES = {steps: TIMES[:: 4 // steps] for steps in (1, 2, 4)}  # number of steps -> times
-GUIDANCE = 4.5  # of the teacher
 TRAJECTORIES, KEPT = 18432, 4096  # of the teacher: to learn from, and to be held to
 
 

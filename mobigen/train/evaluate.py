@@ -33,12 +33,12 @@ from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.sampling import SAMPLERS
-from mobigen.train.flow import guided_velocity, sample_teacher
+from mobigen.train.flow import GUIDANCE, SHIFT, guided_velocity, sample_teacher
 from mobigen.train.scores import frechet_distance, has_colour, retrieval_accuracy, to_uint8
 
 __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
 
-TEACHER_STEPS, TEACHER_SHIFT, TEACHER_GUIDANCE = 20, 3.0, 4.5
+TEACHER_STEPS = 20
 AMONG = 100  # captions in a retrieval
 CHUNK = 32  # pictures at once
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
@@ -126,8 +126,8 @@ class StickerModel:
 
         if steps is None:
             assert self.teacher is not None
-            times = shifted_times(TEACHER_STEPS, TEACHER_SHIFT)
-            return sample_teacher(self.teacher, noise(), told, times, TEACHER_GUIDANCE)[-1]
+            times = shifted_times(TEACHER_STEPS, SHIFT)
+            return sample_teacher(self.teacher, noise(), told, times, GUIDANCE)[-1]
         scale = self.sampler.get("guidance")
 
         def denoise(noisy: Tensor, time: float, until: float) -> Tensor:
