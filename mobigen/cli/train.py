@@ -36,6 +36,9 @@ RUN_OPTIONS = (
     click.option("--ema-decay", type=float, help="Of the averaged weights, which are the result."),
     click.option("--mixed-precision", metavar="no|bf16", help="bf16 is for GPUs."),
     click.option("--compile/--no-compile", default=None, help="Compile the networks first: pays on a GPU."),
+    click.option(
+        "--cuda-graphs/--no-cuda-graphs", default=None, help="A step as one launch: small networks on one GPU."
+    ),
     click.option("--checkpointing-minutes", type=float, help="Between two checkpoints."),
     click.option("--seed", type=int, help="The same seed repeats the run."),
 )  # what is not given is as the recipe has it

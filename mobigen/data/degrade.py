@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobigen.data.draw import draw_indices, host_generator
+from mobigen.data.draw import draw_indices
 from mobigen.data.jpeg import compress
 from mobigen.data.resize import resize
 
@@ -31,8 +31,7 @@ def degrade(large: Tensor, scale: int, generator: torch.Generator) -> Tensor:
     count = len(large)
     spread = _uniform(SPREAD, (count, 2), generator) * scale
     angle = _uniform((0.0, math.pi), (count,), generator)
-    way = int(draw_indices(len(WAYS), 1, host_generator(generator)))
-    small = shrink(blur(large, spread, angle), scale, way)
+    small = shrink(blur(large, spread, angle), scale, draw_indices(len(WAYS), count, generator))
     read, shot = (_uniform(span, (count,), generator) / 255 for span in (READ_NOISE, SHOT_NOISE))
     noisy = add_noise(small.clamp(0, 1), read, shot, generator)
     return compress(noisy.clamp(0, 1), _uniform(QUALITY, (count,), generator).round())
@@ -67,9 +66,10 @@ def _bilinear(large: Tensor, scale: int) -> Tensor:
 WAYS = (_bicubic, _bilinear, F.avg_pool2d)
 
 
-def shrink(large: Tensor, scale: int, way: int) -> Tensor:
-    """(B, C, scale * h, scale * w) -> (B, C, h, w), by bicubic (0), by bilinear (1), or by area (2)."""
-    return WAYS[way](large, scale)
+def shrink(large: Tensor, scale: int, ways: Tensor) -> Tensor:
+    """(B, C, scale * h, scale * w) -> (B, C, h, w), each by one of `ways` (B,): bicubic (0), bilinear (1), area (2)."""
+    small = torch.stack([way(large, scale) for way in WAYS])  # (3, B, C, h, w)
+    return small[ways, torch.arange(len(large), device=large.device)]
 
 
 def add_noise(images: Tensor, read: Tensor, shot: Tensor, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mobigen.errors import ConfigError
+
 __all__ = ["draw_indices", "host_generator"]
 
 
@@ -17,7 +19,12 @@ def host_generator(generator: torch.Generator) -> torch.Generator:
     """A generator on the host for what Python decides, so that it need not wait for a GPU to draw.
 
     On the host it is `generator` itself. Else it is seeded alike and always begins anew: take one a batch.
+
+    Raises:
+        ConfigError: a CUDA graph is being captured, which would decide alike for ever.
     """
     if generator.device.type == "cpu":
         return generator
+    if torch.cuda.is_current_stream_capturing():
+        raise ConfigError("these batches are decided on the host, so the step cannot be a graph; leave out cuda_graphs")
     return torch.Generator().manual_seed(generator.initial_seed())

@@ -13,9 +13,10 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.train.average import MovingAverage
+from mobigen.train.graph import Numbers, StepGraph
 from mobigen.train.interrupt import interruptions_at_ends_of_steps
 from mobigen.train.muon import Muon
 from mobigen.train.task import Loss, Task, bare
@@ -38,7 +40,6 @@ __all__ = ["RunSettings", "train"]
 PATIENCE = 50  # non-finite steps in a row before a run gives up
 REPORT_EVERY = 10.0  # seconds
 AHEAD = 10  # steps at most that launches run ahead of the device, so that a clock beside them is right
-Numbers = Mapping[str, float | Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class RunSettings:
     ema_decay: float = 0.999
     mixed_precision: str = "no"  # or "bf16"
     compile: bool = False
+    cuda_graphs: bool = False  # a step is one launch: several times as fast where networks are small
     checkpointing_minutes: float = 2.0
     seed: int = 0
 
@@ -118,6 +120,8 @@ class Run:
     def __init__(self, task: Task, settings: RunSettings, folder: Path):
         self.task, self.settings, self.folder = task, settings, folder
         self.accelerator = Accelerator()
+        if settings.cuda_graphs and (self.accelerator.device.type != "cuda" or self.accelerator.num_processes > 1):
+            raise ConfigError("cuda_graphs needs a CUDA GPU and a single process; leave it out here")
         torch.manual_seed(settings.seed)
         self._place_frozen()
         self.averages: dict[str, MovingAverage] = {}
@@ -127,7 +131,9 @@ class Run:
         self.progress = Progress(settings)
         self.accelerator.register_for_checkpointing(self.progress, *self.averages.values())
         self.generator = torch.Generator(self.accelerator.device)
+        self.rate = torch.zeros((), device=self.accelerator.device)  # the learning rate of this step
         self.wasted = torch.zeros((), device=self.accelerator.device)  # non-finite steps in a row
+        self.graphs: dict[str, StepGraph] = {}
 
     def _place_frozen(self) -> None:
         for network in self.task.frozen.values():
@@ -181,12 +187,21 @@ class Run:
         Returns:
             What to report: the loss, its parts and the norm of its gradient, on the device.
         """
+        self.generator.manual_seed(self._batch_seed())
+        self.rate.fill_(self.progress.learning_rate)
+        if not self.settings.cuda_graphs:
+            return self._learn(turn)
+        if turn not in self.graphs:
+            self.graphs[turn] = StepGraph(partial(self._learn, turn), self.generator)
+        return self.graphs[turn]()
+
+    def _learn(self, turn: str) -> Numbers:
         loss = self._backward(turn)
         parameters = self.task.networks[turn].parameters()
         norm = self.accelerator.clip_grad_norm_(parameters, self.settings.max_grad_norm)
         skipped = (~norm.isfinite()).float()
         self._update(turn, skipped)
-        self.wasted = (self.wasted + 1) * skipped.maximum((self.wasted >= PATIENCE).float())  # stays above PATIENCE
+        self.wasted.copy_((self.wasted + 1) * skipped.maximum((self.wasted >= PATIENCE).float()))  # stays at PATIENCE
         return {f"{turn}_grad_norm": norm, turn: loss.value.detach(), **loss.parts}
 
     def catch_up(self) -> None:
@@ -201,7 +216,6 @@ class Run:
     def _backward(self, turn: str) -> Loss:
         for optimizer in [each for several in self.optimizers.values() for each in several]:
             optimizer.zero_grad()  # of every network: a loss may reach through one that is not learning now
-        self.generator.manual_seed(self._batch_seed())
         bfloat16 = self.settings.mixed_precision == "bf16"
         with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=bfloat16):
             loss = self.task.loss(turn, self.settings.train_batch_size, self.generator)
@@ -211,7 +225,7 @@ class Run:
     def _update(self, turn: str, skipped: Tensor) -> None:
         for optimizer in self.optimizers[turn]:
             for group in optimizer.param_groups:
-                group["lr"] = self.progress.learning_rate
+                group["lr"] = self.rate
             optimizer.optimizer.found_inf = skipped  # where torch's GradScaler says it to fused optimisers
             optimizer.step()
         self.averages[turn].update(bare(self.task.networks[turn]), skipped)
@@ -257,7 +271,7 @@ def compile_network(network: nn.Module) -> None:
 def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.optim.Optimizer]:
     """AdamW over all weights; or Muon over the matrices inside blocks and AdamW over the rest.
 
-    All heed `found_inf`, as of torch's optimisers only the fused ones do.
+    All heed `found_inf`, as of torch's optimisers only the fused ones do, and take a learning rate on the device.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
@@ -265,7 +279,12 @@ def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.opt
         inside = settings.optimizer == "muon" and "blocks." in name and parameter.ndim == 2 and "table" not in name
         (matrices if inside else others).append(parameter)
     adamw = torch.optim.AdamW(
-        others, settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        others,
+        settings.learning_rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+        capturable=settings.cuda_graphs,
     )
     if not matrices:
         return [adamw]

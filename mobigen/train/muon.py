@@ -50,8 +50,8 @@ class Muon(torch.optim.Optimizer):
         gradient = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
         moved = average.lerp(gradient, 1 - group["momentum"])
         direction = orthogonalised(gradient.lerp(moved, group["momentum"]))
-        rate = group["lr"] * 0.2 * max(weight.shape[1:]) ** 0.5
-        updated = (weight * (1 - group["lr"] * group["weight_decay"])).add_(direction, alpha=-rate)
+        size = 0.2 * max(weight.shape[1:]) ** 0.5
+        updated = weight * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * size * direction
         torch._foreach_copy_(buffers, list(self._unless_skipped(moved, average).unbind()))
         torch._foreach_copy_(list(matrices), list(self._unless_skipped(updated, weight).unbind()))
 

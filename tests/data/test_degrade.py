@@ -35,7 +35,7 @@ def test_blurring_a_flat_picture_changes_nothing():
 def test_every_way_of_shrinking_keeps_places(way, scale):
     """A slope across is as steep as before, and nothing moves by a part of a pixel."""
     slope = torch.linspace(0, 1, 12 * scale).expand(1, 1, 12 * scale, -1)
-    small = shrink(slope, scale, way)
+    small = shrink(slope, scale, torch.tensor([way]))
     expected = slope.unflatten(3, (-1, scale)).mean(4)[:, :, :12]
     assert small.shape == (1, 1, 12, 12)
     torch.testing.assert_close(small[..., 3:-3], expected[..., 3:-3], rtol=1e-4, atol=1e-5)
