@@ -13,7 +13,7 @@ COLOUR_WORDS = (
     "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "white", "gray", "grey",
     "violet",
 )  # fmt: skip
-RELATED = 0.15  # of the captions, where there are related words
+RELATED = 0.25  # of the captions, where there are related words
 BARE_NOUNS = re.compile(r"^(?:the |a |an |flag|keycap|[0-9])")
 
 

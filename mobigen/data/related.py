@@ -21,7 +21,7 @@ from mobigen.data.captions import clean_name, with_article
 
 __all__ = ["Near", "centred", "keywords_by_name", "nearest_names", "related_words"]
 
-NEAR_WORD, NEAR_KEYWORD = 0.58, 0.5  # least similarities of a word of its own, and of a keyword of that very name
+NEAR_WORD, NEAR_KEYWORD = 0.48, 0.45  # least similarities of a word of its own, and of a keyword of that very name
 MOST = 12  # words a name
 SHORTEST = 4  # letters; what is nearest to shorter words is chance, mostly
 RARITY = 0.02  # of similarity that a word ten times as far down the list has to make up for

@@ -1,4 +1,5 @@
-"""Distils a text encoder from a sentence encoder: its pooled states learn to point where the teacher's vectors do."""
+"""Distils a text encoder from a sentence encoder: its pooled states learn to point where the teacher's vectors do, and
+to lie to one another as they do, so that what a denoiser has learnt of a word holds for those beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mobigen.data.draw import draw_indices
+from mobigen.data.related import centred
 from mobigen.errors import MissingExtraError
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.train.task import Loss
@@ -21,24 +23,27 @@ LEVELS = 127  # steps of a byte between 0 and 1
 
 
 class SentenceStudent(nn.Module):
-    """The encoder's sentence embedding as a forward pass, which is what gets wrapped for several processes."""
+    """The encoder's pooled states as a forward pass, which is what gets wrapped for several processes."""
 
     def __init__(self, encoder: TextEncoder):
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, token_ids: Tensor) -> Tensor:
-        """`token_ids` (B, T) -> unit vectors (B, sentence_dim)."""
-        return self.encoder.embed_sentence(token_ids)
+    def forward(self, token_ids: Tensor) -> tuple[Tensor, Tensor]:
+        """`token_ids` (B, T) -> mean states (B, dim), and unit vectors (B, sentence_dim)."""
+        pooled = self.encoder.pool(token_ids)
+        return pooled, self.encoder.as_sentence(pooled)
 
 
 class SentenceDistillation:
-    """Loss: one minus the cosine to the teacher, plus the squared error of the batch's pairwise similarities.
+    """Loss: one minus the cosine to the teacher, plus the squared errors of the batch's pairwise similarities, of the
+    sentence embeddings and of the mean states that a denoiser reads.
 
-    The second term is relational distillation (Park et al. 2019, arXiv 1904.05068) on cosines.
+    The further terms are relational distillation (Park et al. 2019, arXiv 1904.05068) on cosines; those of the states
+    are between vectors less the batch's mean, without which a common part would make all alike.
     """
 
-    RELATIONS_WEIGHT = 4.0
+    RELATIONS_WEIGHT, STATES_WEIGHT = 4.0, 2.0
 
     def __init__(self, encoder: TextEncoder, token_ids: Tensor, targets: Tensor):
         """`token_ids` (N, T) of int32 and unit vectors `targets` (N, sentence_dim) of the same phrases, on the device
@@ -54,15 +59,22 @@ class SentenceDistillation:
     def loss(self, turn: str, batch_size: int, generator: torch.Generator) -> Loss:
         drawn = draw_indices(len(self.token_ids), batch_size, generator)
         target = self.targets[drawn].float()
-        student = self.networks[turn](self.token_ids[drawn]).float()
+        pooled, student = (each.float() for each in self.networks[turn](self.token_ids[drawn]))
         distance = 1 - (student * target).sum(-1).mean()
         relations = F.mse_loss(student @ student.T, target @ target.T)
-        parts = {"cosine": 1 - distance.detach(), "relations": relations.detach()}
-        return Loss(distance + self.RELATIONS_WEIGHT * relations, parts)
+        states = F.mse_loss(_centred_cosines(pooled), _centred_cosines(target))
+        parts = {"cosine": 1 - distance.detach(), "relations": relations.detach(), "states": states.detach()}
+        return Loss(distance + self.RELATIONS_WEIGHT * relations + self.STATES_WEIGHT * states, parts)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["text_encoder"]
         student.encoder.save_component(folder)
+
+
+def _centred_cosines(vectors: Tensor) -> Tensor:
+    """The cosine of every pair of `vectors` (B, D) less their mean, (B, B)."""
+    directions = centred(vectors, vectors.mean(0))
+    return directions @ directions.T
 
 
 def to_bytes(embeddings: Tensor) -> Tensor:

@@ -78,10 +78,17 @@ class TextEncoder(Network):
             x = block(x, mask)
         return self.norm(x), mask
 
+    def pool(self, token_ids: Tensor) -> Tensor:
+        """`token_ids` (B, T) -> the mean state of each phrase (B, dim), as a denoiser pools them."""
+        states, mask = self(token_ids)
+        return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+
     def embed_sentence(self, token_ids: Tensor) -> Tensor:
         """`token_ids` (B, T) -> unit vectors (B, sentence_dim) that imitate the teacher's sentence embedding."""
-        states, mask = self(token_ids)
-        pooled = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+        return self.as_sentence(self.pool(token_ids))
+
+    def as_sentence(self, pooled: Tensor) -> Tensor:
+        """Mean states (B, dim) of `pool` -> what `embed_sentence` returns."""
         return nn.functional.normalize(self.sentence(pooled), dim=-1)
 
     def with_entries(self, first: int, pieces: Sequence[Sequence[int]]) -> TextEncoder:

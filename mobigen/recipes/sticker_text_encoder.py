@@ -24,7 +24,7 @@ from mobigen.train.loop import RunSettings
 
 __all__ = ["RECIPE"]
 
-VOCABULARY = 20480  # entries to which an earlier tokenizer is extended
+VOCABULARY = 22528  # entries to which an earlier tokenizer is extended
 
 
 def make_task(workspace: Workspace) -> SentenceDistillation:

@@ -87,7 +87,7 @@ def test_related_words_stand_for_the_name_in_a_few_captions():
     record = {"name": "couch", "keywords": ["seat", "room"], "skin_tone": "dark"}
     made = said(record, "red", count=2000, related=["sofa", "settee"])
     related = [caption for caption in made if "sofa" in caption or "settee" in caption]
-    assert 0.13 < len(related) / 2000 < 0.17
+    assert 0.23 < len(related) / 2000 < 0.27
     assert not any("couch" in caption for caption in related)
     assert all(caption.endswith(" with dark skin tone") for caption in related)
     assert {"a sofa", "settee", "a red sofa"} <= {caption.removesuffix(" with dark skin tone") for caption in related}

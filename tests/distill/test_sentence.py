@@ -25,22 +25,29 @@ def task():
 
 
 @torch.no_grad()
-def test_the_loss_is_cosines_and_pairwise_cosines(task):
+def test_the_loss_is_cosines_and_pairwise_cosines_of_sentences_and_of_mean_states(task):
     loss = task.loss("text_encoder", 6, source(2))
     drawn = torch.randint(20, (6,), generator=source(2))
-    student = tiny(TextEncoder).embed_sentence(task.token_ids[drawn]).double().numpy()
+    encoder, ids = tiny(TextEncoder), task.token_ids[drawn]
+    student = encoder.embed_sentence(ids).double().numpy()
+    pooled = np.stack([encoder(row[row != 0][None])[0][0].mean(0).double().numpy() for row in ids])
     teacher = task.targets[drawn].double().numpy()
     cosines = (student * teacher).sum(1)
-    relations = np.mean([(student[i] @ student[j] - teacher[i] @ teacher[j]) ** 2 for i in range(6) for j in range(6)])
-    assert loss.value.item() == pytest.approx(1 - cosines.mean() + 4 * relations, rel=1e-4)
+    relations = np.mean((student @ student.T - teacher @ teacher.T) ** 2)
+    directions = [each - each.mean(0) for each in (pooled, teacher)]
+    pooled, teacher = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in directions)
+    states = np.mean((pooled @ pooled.T - teacher @ teacher.T) ** 2)
+    assert loss.value.item() == pytest.approx(1 - cosines.mean() + 4 * relations + 2 * states, rel=1e-4)
     assert loss.parts["cosine"].item() == pytest.approx(cosines.mean(), rel=1e-3)
     assert loss.parts["relations"].item() == pytest.approx(relations, rel=1e-3)
+    assert loss.parts["states"].item() == pytest.approx(states, rel=1e-3)
 
 
 @torch.no_grad()
-def test_a_perfect_student_has_no_loss(task):
+def test_a_perfect_student_has_no_loss_but_that_of_its_states(task):
     task.targets = tiny(TextEncoder).embed_sentence(task.token_ids)
-    assert task.loss("text_encoder", 8, source()).value.item() == pytest.approx(0, abs=1e-5)
+    loss = task.loss("text_encoder", 8, source())
+    assert loss.value.item() == pytest.approx(2 * loss.parts["states"].item(), abs=1e-5)
 
 
 def test_every_weight_learns(task):
