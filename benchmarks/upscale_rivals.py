@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,7 +13,7 @@ __all__ = ["FSRCNN", "ResidualUpscaler"]
 class FSRCNN(Upscaler):
     """FSRCNN(56, 12, 4) (arXiv 1608.00367, section 3.2) on luma: narrow in the middle, a transposed 9x9 at the end."""
 
-    channels: ClassVar[int] = 1
+    channels = 1
 
     def __init__(self, scale: int = 2, tile_height: int = TILE, tile_width: int = TILE):
         super().__init__(scale, tile_height, tile_width)

@@ -6,7 +6,7 @@ M11 27,344; XL 105,376; at 640x360 that is 2.05, 3.12, 4.18, 6.30 and 24.3 G mul
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ SIZES = {
 class SESR(Upscaler):
     """5x5, `depth` times 3x3 with a short residual, a long residual, 5x5 to scale^2 channels that share the input."""
 
-    channels: ClassVar[int] = 1
+    channels = 1
 
     def __init__(
         self,

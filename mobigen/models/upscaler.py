@@ -34,7 +34,7 @@ class Upscaler(Network):
     """
 
     component: ClassVar[str] = "upscaler"
-    channels: ClassVar[int] = 3  # RGB; 1 is luma
+    channels: int = 3  # RGB; 1 is luma
 
     def __init__(self, scale: int, tile_height: int, tile_width: int):
         """Raises ConfigError if there is no such scale, or if the tile cannot be folded."""
