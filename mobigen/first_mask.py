@@ -7,7 +7,7 @@ and its answer without the first mask is then far from it.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SURENESS", "means_first_mask"]
+__all__ = ["AGREEMENT", "SURENESS", "means_first_mask"]
 
 AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it

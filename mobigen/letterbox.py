@@ -36,8 +36,11 @@ class Letterbox:
         return self._padded(cv2.resize(picture, self.inner[::-1], interpolation=smooth), ground)
 
     def square_labels(self, labels: np.ndarray) -> np.ndarray:
-        """A label map (H, W) of uint8, whose values must not mix -> (size, size), padded with 0."""
-        return self._padded(cv2.resize(labels, self.inner[::-1], interpolation=cv2.INTER_NEAREST), 0)
+        """A label map (H, W) of uint8, whose values must not mix -> (size, size), padded with 0.
+
+        Exact, since OpenCV's plain nearest neighbour is up to half a pixel beside the photo.
+        """
+        return self._padded(cv2.resize(labels, self.inner[::-1], interpolation=cv2.INTER_NEAREST_EXACT), 0)
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """x and y (N, 2) in pixels of the photo -> in pixels of the square, float32; whole numbers are centres."""

@@ -15,12 +15,12 @@ FLOAT32 = {"image_encoder": "float32", "click_decoder": "float32"}
 
 
 def networks():
-    """Encoder and decoder whose masks have both signs."""
+    """Encoder and decoder whose masks have both signs; clicks are not on the first mask."""
     from tiny_networks import tiny
 
     from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 
-    return tiny(ImageEncoder), tiny(ClickDecoder, points=POINTS, depth=0)
+    return tiny(ImageEncoder, seed=2), tiny(ClickDecoder, seed=1, points=POINTS, depth=0)
 
 
 def write_weights(folder):

@@ -11,7 +11,7 @@ from mobigen.models.squeezesam import SqueezeSAM
 from mobigen.models.text_encoder import TextEncoder
 
 TOKENS = 8
-SEGMENTER = {"image_size": 64, "dims": (8, 6, 4)}
+SEGMENTER = {"image_size": 64, "dims": (8, 6, 4), "edges": 3}
 AUTOENCODER = {"image_size": 64, "latent_channels": 4, "depth": 1}
 SIZES = {
     TextEncoder: {"vocabulary": 50, "tokens": TOKENS, "embedding_dim": 8, "dim": 16, "depth": 2, "heads": 2},

@@ -27,6 +27,7 @@ from mobigen.letterbox import Letterbox
 __all__ = ["MaskSet", "is_held_out", "load_masks"]
 
 HELD_OUT = 0.12  # share of samples that are never trained on
+RESAMPLING = "area, linear; labels nearest exact"  # another one makes another cache
 SMALLEST_PART = 0.001  # of a picture, to count as a part
 
 
@@ -74,7 +75,7 @@ def load_masks(folder: Path, cache: Path, size: int = 512) -> MaskSet:
     Raises:
         InputError: there is no shard, one is damaged, or a sample is not a photo with a label map of its size.
     """
-    settings = {"size": size, "shards": _fingerprint(folder)}
+    settings = {"size": size, "resampling": RESAMPLING, "shards": _fingerprint(folder)}
     listing = cache / "masks.json"
     if not listing.is_file() or json.loads(listing.read_text())["settings"] != settings:
         _decode(folder, cache, settings)

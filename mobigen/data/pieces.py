@@ -19,7 +19,7 @@ SEEDS = 32  # of a picture at most
 FEWEST = 6
 COLOUR, PLACE, THING = (0.01, 0.06), (1.0, 8.0), (0.0, 8.0)  # what a level, a side and another label count
 NEAR = 8  # cells of a square; what is added begins in the object's squares or those beside them
-EXTENT = (0.05, 0.8)  # the square of how far a piece goes, in areas of the object
+EXTENT = (0.05, 4.0)  # the square of how far a piece goes, in areas of the object; drawn by its logarithm
 
 
 def cells(alpha: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def altered(alpha: Tensor, pieces: Tensor, generator: torch.Generator) -> Tensor
     inside = cells(alpha)
     adds = torch.rand(len(alpha), 1, 1, generator=generator, device=alpha.device) < 0.5
     drawn = torch.rand(len(alpha), 1, 1, generator=generator, device=alpha.device)
-    extent = inside.sum((1, 2), keepdim=True) * (EXTENT[0] + (EXTENT[1] - EXTENT[0]) * drawn)
+    extent = inside.sum((1, 2), keepdim=True) * EXTENT[0] * (EXTENT[1] / EXTENT[0]) ** drawn
     piece = _piece_in(torch.where(adds, _beside(inside), inside), pieces, extent, generator)
     soft = F.interpolate(piece[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)
     return torch.where(adds[:, None], torch.maximum(alpha, soft), alpha * (1 - soft))

@@ -24,6 +24,7 @@ CHANCES = (0.4, 0.2, 0.2, 0.2)  # of those
 AGAIN = 0.3  # of what has something laid over it, how often it has two
 TWO_PARTS = 0.2  # how often what is asked for is two labels of a map together
 UNMOVED = 0.25  # share of photos that stay where a letterbox puts them
+SINGLE = 0.6  # share of photos of a single object, which teach more; the others have parts
 
 
 class Scenes(NamedTuple):
@@ -53,10 +54,15 @@ class SceneBatches:
             self.images, self.labels = self.images.to(device), self.labels.to(device)
             self.stickers = None if stickers is None else stickers.to(device)
         self.present = masks.present.to(device)
+        single = self.present.sum(1) < 2
+        share = SINGLE if 0 < single.sum() < len(single) else 0.5
+        self.chances = torch.where(
+            single, share / single.sum().clamp(min=1), (1 - share) / (~single).sum().clamp(min=1)
+        )
 
     def draw(self, count: int, generator: torch.Generator) -> Scenes:
         """`count` scenes, drawn with `generator`, which is on the device."""
-        drawn = draw_indices(len(self.images), count, generator)
+        drawn = torch.multinomial(self.chances, count, True, generator=generator)
         layers = self._photos(drawn, generator)
         layers = moved(layers, *self._movements(count, generator))
         rgb, whole, part = layers[:, :3] + ground(self.device), layers[:, 3:4], layers[:, 4:]
@@ -86,9 +92,9 @@ class SceneBatches:
         """Angle, scale, shift and mirroring of each photo."""
         drawn = torch.rand(6, count, generator=generator, device=self.device) * 2 - 1
         free = ((drawn[5] + 1) / 2 > UNMOVED).float()
-        scale = torch.exp(free * (drawn[1] * 0.35 + 0.1))  # from 0.78 to 1.57
+        scale = torch.exp(free * (drawn[1] * 0.5 + 0.1))  # from 0.67 to 1.82
         shift = torch.stack([drawn[2], drawn[3]], 1) * 0.25 * free[:, None]
-        return free * drawn[0] * math.radians(15), scale, shift, torch.where(free * drawn[4] > 0, -1.0, 1.0)
+        return free * drawn[0] * math.radians(20), scale, shift, torch.where(free * drawn[4] > 0, -1.0, 1.0)
 
     def _overlays(self, whole: Tensor, kind: Tensor, generator: torch.Generator) -> Tensor:
         """Premultiplied RGBA (B, 4, S, S), alpha last in [0, 1]; nothing where the kind is PLAIN."""
@@ -102,7 +108,7 @@ class SceneBatches:
             which = torch.rand(count, 1, 1, 1, generator=generator, device=self.device) < 0.5
             objects = torch.where(which, stickers, objects)
         drawn = torch.rand(4, count, generator=generator, device=self.device) * 2 - 1
-        scale = torch.exp(drawn[1] * 0.5 - 0.8)  # from 0.27 to 0.74
+        scale = torch.exp(drawn[1] * 0.65 - 0.65)  # from 0.27 to 1
         anywhere = torch.rand(count, 2, generator=generator, device=self.device) * 1.4 - 0.7
         touching = _place_in(whole, generator)
         shift = torch.where((kind == JOINED)[:, None], touching, anywhere)
@@ -168,8 +174,8 @@ def _halved(scenes: Scenes) -> Scenes:
 
 
 def _recoloured(scenes: Scenes, generator: torch.Generator) -> Scenes:
-    """Brightness, contrast, tint and now and then grey, each picture its own."""
-    image = scenes.image
+    """Brightness, contrast, tint, hues, sharpness, grain, and now and then grey, each picture its own."""
+    image = _blurred(_mixed(scenes.image, generator), generator)
     drawn = torch.rand(len(image), 6, 1, 1, generator=generator, device=image.device) * 2 - 1
     mean = image.mean((1, 2, 3), keepdim=True)
     image = (image - mean) * (1 + 0.3 * drawn[:, :1]) + mean + 30 * drawn[:, 1:2]
@@ -177,3 +183,20 @@ def _recoloured(scenes: Scenes, generator: torch.Generator) -> Scenes:
     grey = image.mean(3, keepdim=True)
     pale = ((drawn[:, 5:] + 1) * 2.5 - 4).clamp(0, 1)  # colourless one time in ten
     return scenes._replace(image=(image + (grey - image) * pale).clamp(0, 255))
+
+
+def _mixed(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, S, S, 3), one in two of them with their channels blended with each other's, which is another hue."""
+    drawn = torch.rand(4, len(image), generator=generator, device=image.device)
+    order = drawn[:3].argsort(0).T[:, None, None].expand(image.shape)
+    share = (drawn[3] * 2 - 1).clamp(min=0)[:, None, None, None]
+    return image + (image.gather(3, order) - image) * share
+
+
+def _blurred(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, S, S, 3), one in three of them softer and one in three with grain."""
+    drawn = torch.rand(2, len(image), 1, 1, 1, generator=generator, device=image.device)
+    soft = F.avg_pool2d(image.permute(0, 3, 1, 2), 5, 1, 2, count_include_pad=False).permute(0, 2, 3, 1)
+    grain = torch.randn(image.shape, generator=generator, device=image.device)
+    softness, strength = (drawn * 3 - 2).clamp(min=0)
+    return image + (soft - image) * softness + grain * strength * 12

@@ -17,6 +17,7 @@ from torch import Tensor
 from mobigen.data.clicks import STROKE_POINTS, box_labels, correction, draw_box, draw_click, draw_stroke, surroundings
 from mobigen.data.pieces import altered, cells, divided
 from mobigen.data.scenes import Scenes
+from mobigen.first_mask import AGREEMENT, SURENESS
 from mobigen.nn.prompts import PADDING, POSITIVE
 
 __all__ = ["ClickSession", "begin"]
@@ -26,6 +27,7 @@ CHANCES = (0.65, 0.2, 0.15)  # of the first prompt being one of those
 PART_CHANCES = (0.5, 0.4, 0.1)  # of that if a part is meant
 PARTS = 0.45  # of the objects that have a part, how often it is meant
 CHANGED = 0.4  # of the others, how often a piece more or less is meant
+FOLLOWED = 0.5  # of the first clicks that mean the first mask, how many go with it
 SPOILT = 0.4  # of the masks before a correction, how many
 TWICE = 0.3  # of those, how many by two pieces
 SURE = (2.0, 9.0)  # logits of a spoilt mask
@@ -56,6 +58,18 @@ class ClickSession:
     def target(self, clicks: int) -> Tensor:
         """What is right when `clicks` corrections have been made: alpha (B, 1, S/2, S/2)."""
         return self.meant if clicks else self.first
+
+    @torch.no_grad()
+    def seen(self, saliency: Tensor) -> Tensor:
+        """What goes with the first prompts: nothing, or now and then the first mask, (B, 1, S/2, S/2) logits.
+
+        As in the pipeline, for clicks alone, and only where the first mask is much the same as what is meant.
+        """
+        found, wanted = saliency > 0, self.first > 0.5
+        shared, either = (each.sum((1, 2, 3)) for each in (found & wanted, found | wanted))
+        drawn = torch.rand(len(saliency), generator=self.generator, device=saliency.device)
+        goes = ~self.boxed & (shared >= AGREEMENT * either) & (drawn < FOLLOWED)
+        return torch.where(goes[:, None, None, None], SURENESS * saliency, 0.0).contiguous()
 
     @torch.no_grad()
     def spoilt(self, logits: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ __all__ = [
     "mask_losses",
 ]
 
-FOCAL_WEIGHT, IDLE_WEIGHT, PART_WEIGHT, CLICK_WEIGHT = 20.0, 0.1, 0.25, 0.3
-FIRST_WEIGHT, CORRECTIONS_WEIGHT = 0.5, 1.0  # of the first answer, of all others together
+FOCAL_WEIGHT, IDLE_WEIGHT, PART_WEIGHT, CLICK_WEIGHT = 20.0, 0.1, 0.25, 0.5
+FIRST_WEIGHT, CORRECTIONS_WEIGHT = 0.5, 1.5  # of the first answer, of all others together
 EDGE_WEIGHT = 4.0  # how much more a pixel counts whose surroundings are mixed
 
 
@@ -53,7 +53,7 @@ class Segmenter(nn.Module):
     def forward(self, image: Tensor, session: ClickSession, clicks: int) -> tuple[Tensor | None, list[Answer]]:
         """Pictures (B, S, S, 3) -> saliency logits (B, 1, S/2, S/2), and an answer to each of `clicks` prompts."""
         embedding, middle, detail, saliency = self.encoder(image)
-        mask = torch.zeros_like(saliency, memory_format=torch.contiguous_format)  # as later ones: compiled once
+        mask = session.seen(saliency.detach())
         answers = []
         for index in range(clicks):
             if index:

@@ -5,6 +5,7 @@ import torch
 
 from mobigen.data import scenes as module
 from mobigen.data import sessions
+from mobigen.data.clicks import depth
 from mobigen.data.masks import load_masks
 from mobigen.data.pieces import cells
 from mobigen.data.scenes import SceneBatches, moved
@@ -191,7 +192,7 @@ def test_after_the_whole_was_given_a_part_is_asked_for_by_a_click_beside_it(batc
     session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
     session.correct((session.first - 0.5) * 20)
     larger = cells(session.first) & ~cells(session.meant)
-    told = session.labels[session.usable & (larger.sum((1, 2)) > 4)][:, -1].tolist()
+    told = session.labels[session.usable & (depth(larger).amax((1, 2)) > 1)][:, -1].tolist()
     assert told
     assert told.count(0) == len(told)
 
@@ -204,3 +205,39 @@ def test_now_and_then_two_things_are_laid_over(batches, monkeypatch):
     twice = draw(batches, 64)
     assert twice.salient.mean() > once.salient.mean() * 1.02
     assert twice.salient.max() <= 1 + 1e-5
+
+
+def test_the_first_mask_goes_with_clicks_that_mean_it_and_not_with_boxes(batches):
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    right = (session.first - 0.5) * 8
+    seen, asked = session.seen(right), (session.first > 0.5).any(dim=3).any(dim=2)[:, 0]
+    given = seen.flatten(1).any(1)
+    assert 0.3 < given[~session.boxed & asked].float().mean() < 0.7
+    assert not given[session.boxed].any()
+    torch.testing.assert_close(seen[given], 2 * right[given])
+    assert not session.seen(-right)[asked].any()
+
+
+def test_other_hues_are_made_of_the_same_values():
+    image = torch.rand(64, 4, 4, 3, generator=torch.Generator().manual_seed(0)) * 255
+    mixed = module._mixed(image, torch.Generator().manual_seed(1))
+    assert (mixed <= image.amax(3, keepdim=True) + 1e-3).all()
+    assert (mixed >= image.amin(3, keepdim=True) - 1e-3).all()
+    assert 0.2 < (mixed == image).flatten(1).all(1).float().mean() < 0.8
+    torch.testing.assert_close(
+        module._mixed(image.mean(3, keepdim=True).expand_as(image), torch.Generator()),
+        image.mean(3, keepdim=True).expand_as(image),
+    )
+
+
+def test_blur_and_grain_keep_the_mean_and_leave_some_alone():
+    image = torch.rand(96, 32, 32, 3, generator=torch.Generator().manual_seed(0)) * 255
+    blurred = module._blurred(image, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(blurred.mean((1, 2, 3)), image.mean((1, 2, 3)), rtol=0.02, atol=1)
+    assert 0.3 < torch.isclose(blurred, image).flatten(1).all(1).float().mean() < 0.6
+
+
+def test_photos_of_a_single_object_come_more_often(batches):
+    single = batches.present.sum(1) < 2
+    assert batches.chances[single].sum() == pytest.approx(0.6)
+    assert batches.chances.sum() == pytest.approx(1)

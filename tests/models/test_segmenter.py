@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tiny_networks import examples, results, tiny
+from tiny_networks import SIZES, examples, results, tiny
 
 from mobigen.errors import ConfigError
 from mobigen.models.network import load_network
-from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+from mobigen.models.segmenter import ClickDecoder, ClickLikeness, ImageEncoder
 from mobigen.nn.mobile import RepConv
 
 both = pytest.mark.parametrize("kind", [ImageEncoder, ClickDecoder])
@@ -108,3 +108,35 @@ def test_a_compiler_sees_one_graph_without_breaks(kind):
 def test_sizes_that_cannot_work(changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny(ImageEncoder, **changes)
+
+
+@pytest.mark.parametrize("points", [5, 8])
+def test_places_are_compared_with_the_click_that_they_are_most_like(points):
+    torch.manual_seed(0)
+    likeness = ClickLikeness(64, 3, 6)
+    features, places = torch.randn(2, 3, 4, 4), torch.rand(2, points, 2) * 63
+    labels = torch.tensor([[1, 1, 0, 2, 3, -1, 0, -1], [-1, 0, 0, 0, -1, -1, -1, -1]])[:, :points]
+    found = likeness(features, places, labels)
+    keys = torch.einsum("kc,bchw->bhwk", likeness.key.weight[:, :, 0, 0], features) + likeness.key.bias
+    keys = keys / (keys.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    rows, columns = torch.meshgrid(torch.arange(4) + 0.5, torch.arange(4) + 0.5, indexing="ij")
+    for picture in range(2):
+        wanted = torch.zeros(4, 4, 4)
+        for place, label in zip((places[picture] + 0.5) / 16, labels[picture].tolist(), strict=True):
+            squared = (columns - place[0]).square() + (rows - place[1]).square()
+            here = torch.exp(-squared / 2)
+            clicked = (here[..., None] * keys[picture]).sum((0, 1)) / (here.sum() + 1e-2)
+            like = 1 + (keys[picture] * clicked).mean(-1)
+            for offset, value in ((0, like), (2, like * torch.exp(-squared / 32))):
+                if label in (0, 1):
+                    wanted[1 - label + offset] = torch.maximum(wanted[1 - label + offset], value)
+        torch.testing.assert_close(found[picture], wanted, rtol=1e-4, atol=1e-5)
+
+
+@both
+def test_what_was_added_last_is_silent_at_first(kind):
+    """New networks begin without the features at 1/2, and learn to add them."""
+    network = kind(**SIZES[kind]).eval()
+    last = network.finer[-1]
+    assert not last.weight.any()
+    assert not last.bias.any()

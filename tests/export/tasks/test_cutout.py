@@ -93,5 +93,5 @@ def test_a_model_without_its_decoder_is_refused(weights):
 
 def test_networks_that_do_not_fit_each_other_are_refused(weights):
     network(ClickDecoder, points=tiny.POINTS, dims=(8, 6, 5)).save_pretrained(weights / "click_decoder")
-    with pytest.raises(ExportError, match=r"the encoder's detail is \(1, 16, 16, 4\), the decoder takes"):
+    with pytest.raises(ExportError, match=r"the encoder's detail is \(1, 16, 16, 7\), the decoder takes"):
         task.check(read_source("cutout", weights))
