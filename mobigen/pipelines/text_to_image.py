@@ -17,7 +17,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError, MobigenWarning
 from mobigen.pipelines.prompt import check_prompt
 from mobigen.runtime import Component, load_component
-from mobigen.sampling import SAMPLERS, Step, conditioned, noise_source
+from mobigen.sampling import Step, conditioned, euler, seeded_noise
 from mobigen.settings import TextToImageSettings
 from mobigen.signature import Signature, TensorSpec
 
@@ -276,11 +276,10 @@ class TextToImagePipeline:
         image_index: int,
         callback: StepCallback | None,
     ) -> np.ndarray:
-        """The latent of one picture; all its noise comes from its own seed."""
-        noise = noise_source(self._latent_shape, seed)
-        plan = self._settings.sampler
-        denoise = conditioned(self._velocity, condition, plan.guidance, self._averages)
-        for step in SAMPLERS[plan.kind](denoise, times, noise):
+        """The latent of one picture."""
+        noise = seeded_noise(self._latent_shape, seed)
+        denoise = conditioned(self._velocity, condition, self._settings.sampler.guidance, self._averages)
+        for step in euler(denoise, noise, times):
             if callback is not None:
                 self._report(callback, step, image_index)
             if self._interrupted:

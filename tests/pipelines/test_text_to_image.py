@@ -205,18 +205,6 @@ def test_torch_agrees_with_litert(exported_bundle, tiny_weights, pipeline):
     assert 20 * np.log10(255 / np.sqrt(((by_torch - by_litert) ** 2).mean() + 1e-9)) > 35
 
 
-def test_a_few_step_bundle_works_too(bundle_folder):
-    path = bundle_folder / "metadata.json"
-    values = json.loads(path.read_text())
-    values["pipeline"]["sampler"] = {"kind": "few_step", "times": {"4": [1.0, 0.75, 0.5, 0.25]}}
-    path.write_text(json.dumps(values))
-    renoised = mobigen.load(bundle_folder)
-    assert renoised.steps == (4,)
-    steps = []
-    renoised("a fox", seed=1, callback_on_step_end=lambda _, step, time, state: steps.append(time))
-    assert steps == [1.0, 0.75, 0.5, 0.25]
-
-
 def test_an_unknown_backend_is_refused(exported_bundle):
     with pytest.raises(InputError, match="'onnx'; accepted: litert, coreml, torch"):
         mobigen.load(exported_bundle, backend="onnx")
