@@ -9,6 +9,7 @@ from mobigen.record import Record
 __all__ = [
     "SETTINGS",
     "TOKENIZER",
+    "UPSCALES",
     "CutoutSettings",
     "NetworksSettings",
     "SamplerPlan",
