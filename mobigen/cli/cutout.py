@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def _numbers(text: str, count: int, what: str) -> tuple[float, ...]:
         values = tuple(float(each) for each in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(map(math.isfinite, values)):
         raise InputError(f"{text!r} is not {what}; write {','.join(['NUMBER'] * count)} without spaces")
     return values
 

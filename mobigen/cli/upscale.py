@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -120,7 +120,7 @@ def _upscale_picture(pipeline: UpscalePipeline, name: str, path: Path, strength:
         raise InputError(f"{path} cannot hold the transparency of {name}; give a .png or .webp")
     if width * height > LARGEST or max(width, height) > LONGEST:
         raise InputError(f"the result has {width}x{height} pixels, too many for {path.suffix}; give a .png")
-    _write_whole(path, bands, profile)
+    _write_whole(path, bands, parameters, profile)
 
 
 def _bands(
@@ -131,21 +131,24 @@ def _bands(
         yield band.pixels
 
 
-def _write_whole(path: Path, bands: Iterator[np.ndarray], profile: bytes | None) -> None:
+def _write_whole(
+    path: Path, bands: Iterator[np.ndarray], parameters: dict[str, str | int | float], profile: bytes | None
+) -> None:
     """JPEG or WebP."""
     from io import BytesIO
 
     import numpy as np
     from PIL import Image
 
-    from mobigen.media import write_file
+    from mobigen.media import exif_of, write_file
 
     pixels, buffer = np.concatenate(list(bands)), BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    inside: dict[str, Any] = {"quality": QUALITY, "icc_profile": profile, "exif": exif_of(parameters)}
     if path.suffix.lower() == ".webp":
-        image.save(buffer, "WEBP", quality=QUALITY, icc_profile=profile)
+        image.save(buffer, "WEBP", **inside)
     else:
-        image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:4:4", icc_profile=profile)
+        image.save(buffer, "JPEG", subsampling="4:4:4", **inside)
     write_file(path, buffer.getvalue())
 
 

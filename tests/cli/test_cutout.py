@@ -144,7 +144,7 @@ BAD = {
     "a box without area": (["--box", "9,9,9,20"], "has no area"),
     "a stroke": (["--stroke", "1,2:x"], "is not a point of a stroke"),
     "too much": (["--stroke", "1,2:50,50", "--stroke", "9,9:80,80"], "24 clicks and corners; accepted: at most 16"),
-    "nan": (["--click", "nan,5"], "accepted"),
+    "nan": (["--click", "nan,5"], "'nan,5' is not a click"),
     "both": (["--mask", "--everything"], "exclude each other"),
     "everything of a click": (["--click", "5,5", "--everything"], "belong to one photo"),
     "a format": (["-o", "cut.jpg"], "does not end in .png;"),

@@ -71,6 +71,7 @@ def test_other_formats(place, model, suffix):
     assert upscale(model, place / "photo.png", "-o", place / f"large.{suffix}").exit_code == 0
     image = opened(place / f"large.{suffix}")
     assert (image.format, image.size) == ({"jpg": "JPEG", "webp": "WEBP"}[suffix], (60, 44))
+    assert read_parameters(place / f"large.{suffix}") == load(model).parameters | {"strength": 1.0}
 
 
 def test_strength_and_tile(place, model):
