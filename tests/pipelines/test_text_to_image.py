@@ -9,6 +9,7 @@ from PIL import Image
 import mobigen
 from mobigen.errors import BundleError, InputError, MobigenWarning, WeightsError
 from mobigen.pipelines import TextToImagePipeline
+from mobigen.pipelines.text_to_image import _to_pixels
 
 
 def pixels(output):
@@ -44,6 +45,17 @@ def test_nothing_hides_behind_full_transparency(pipeline):
     assert clear.any()
     assert not images[clear].any()
     assert images[~clear].any()
+
+
+def test_colour_fades_with_the_last_of_alpha_and_that_is_not_seen():
+    alpha = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    planes = np.concatenate([np.full((3, 1, 256), 0.8, np.float32), alpha[None]])
+    pixels = _to_pixels(planes)[0].astype(float)
+    assert np.abs(np.diff(pixels[:, 0])).max() <= 255 / 16  # a level of alpha changes no colour by more
+    np.testing.assert_array_equal(pixels[16:, :3], 204)
+    np.testing.assert_array_equal(pixels[:, 3], np.arange(256))
+    seen = pixels[:, :3] * pixels[:, 3:] / 255
+    assert np.abs(seen - 0.8 * pixels[:, 3:]).max() < 4
 
 
 def test_several_prompts_and_pictures_come_in_order_with_their_seeds(pipeline):
