@@ -1,4 +1,4 @@
-"""Time and size of the cutout model's graphs, beside Segment Anything's image encoders with random weights.
+"""Time of the cutout bundle's clicks and of its graphs, beside Segment Anything's encoders with random weights.
 
 python -m benchmarks.cutout
 """
@@ -6,15 +6,18 @@ python -m benchmarks.cutout
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
 
 from benchmarks.measure import in_rounds, median, print_table, stay_on_cores, write_record
+from benchmarks.photo import draw_photo
 from benchmarks.segment_anything import ENCODERS, encoder
+from mobigen import load
 from mobigen.errors import MobigenError
 from mobigen.export.litert import convert
 from mobigen.export.quantize import quantize
@@ -24,29 +27,61 @@ from mobigen.runtime.litert import LiteRTComponent
 
 KINDS = (ImageEncoder, ClickDecoder)
 PRECISIONS = ("float32", "int8-dynamic")
+PARTS = ("clicks", "graphs", "sam")
+SIDE = 512  # pixels of the photo
 RECORD = Path(__file__).with_name("cutout.json")
 
 
 @click.command()
-@click.option("--weights", type=click.Path(path_type=Path), help="A folder of components; random weights if left out.")
+@click.option("--model", default="cutout", show_default=True, help="A name, or a bundle's folder with a slash in it.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Of the graphs; random if left out.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads, and cores that may be used.")
 @click.option("--rounds", default=5, show_default=True, help="Runs of each thing; the median counts.")
-@click.option("--skip", multiple=True, type=click.Choice(["sam", *ENCODERS]), help="Leave out; may be given again.")
+@click.option("--skip", multiple=True, type=click.Choice([*PARTS, *ENCODERS]), help="Leave out; may be given again.")
 @click.option("--record", type=click.Path(path_type=Path), default=RECORD, show_default="benchmarks/cutout.json")
-def main(weights: Path | None, threads: int, rounds: int, skip: tuple[str, ...], record: Path) -> None:
-    """Measure, print a table and write a JSON record."""
+def main(model: str, weights: Path | None, threads: int, rounds: int, skip: tuple[str, ...], record: Path) -> None:
+    """Measure, print tables and write a JSON record."""
     stay_on_cores(threads)
+    values: dict[str, Any] = {"rounds": rounds, "model": model, "weights": str(weights or "random")}
     try:
-        values = measure(weights, threads, rounds, skip)
+        if "clicks" not in skip:
+            values["clicks"] = measure_clicks(model, threads, rounds)
+            print_table(list(_click_rows(values["clicks"])))
+        values["networks"] = measure_graphs(weights, threads, rounds) if "graphs" not in skip else {}
+        values["networks"] |= measure_encoders([] if "sam" in skip else set(ENCODERS) - set(skip), threads, rounds)
     except MobigenError as error:
         raise click.ClickException(str(error)) from error
-    write_record(record, threads, {"rounds": rounds, "weights": str(weights or "random"), **values})
-    print_table(list(_rows(values)))
+    write_record(record, threads, values)
+    if values["networks"]:
+        print_table(list(_rows(values["networks"])))
     print(f"\nrecord: {record}")
 
 
-def measure(weights: Path | None, threads: int, rounds: int, skip: tuple[str, ...]) -> dict[str, Any]:
-    """Seconds, bytes and parameters of each network; Segment Anything's one after the other, since they are large."""
+def measure_clicks(model: str, threads: int, rounds: int) -> dict[str, float]:
+    """Seconds that a person waits for an answer, the bundle loaded."""
+    predictor, photo = load(model, threads=threads), draw_photo(SIDE, SIDE)
+    click, beside = (SIDE // 2, SIDE // 2), (SIDE // 8, SIDE // 8)
+
+    def first() -> np.ndarray:
+        predictor.set_image(photo)
+        return predictor.predict([click], [1], multimask_output=False)[2]
+
+    def without() -> None:
+        predictor.set_image(photo)
+        predictor.saliency()
+
+    seen = first()
+    both = {"point_coords": [click, beside], "point_labels": [1, 0], "multimask_output": False}
+    actions = {
+        "a photo, its first mask": without,
+        "a photo and a click": first,
+        "a further click": lambda: predictor.predict(mask_input=seen, **both),
+    }
+    return {name: median(seconds) for name, seconds in in_rounds(actions, rounds).items()}
+
+
+def measure_graphs(weights: Path | None, threads: int, rounds: int) -> dict[str, Any]:
+    """Seconds, bytes and parameters of each of our networks in each precision."""
     values: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         actions: dict[str, Callable[[], object]] = {}
@@ -60,11 +95,16 @@ def measure(weights: Path | None, threads: int, rounds: int, skip: tuple[str, ..
                 values[name] = {"bytes": path.stat().st_size, "parameters": _count(network)}
         for name, seconds in in_rounds(actions, rounds).items():
             values[name]["seconds"] = median(seconds)
-    for name in ENCODERS:
-        if "sam" not in skip and name not in skip:
-            run, count = encoder(name, threads)
-            seconds = in_rounds({name: run}, rounds)[name]
-            values[name] = {"bytes": 4 * count, "parameters": count, "seconds": median(seconds)}
+    return values
+
+
+def measure_encoders(names: Collection[str], threads: int, rounds: int) -> dict[str, Any]:
+    """The same of Segment Anything's image encoders, one after the other, since they are large."""
+    values = {}
+    for name in sorted(names):
+        run, count = encoder(name, threads)
+        seconds = in_rounds({name: run}, rounds)[name]
+        values[name] = {"bytes": 4 * count, "parameters": count, "seconds": median(seconds)}
     return values
 
 
@@ -89,6 +129,12 @@ def _action(network: Network, path: Path, threads: int) -> Callable[[], object]:
 
 def _count(network: Network) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _click_rows(seconds: dict[str, float]) -> Iterator[list[str]]:
+    yield [f"a photo of {SIDE}x{SIDE}, all loaded", "ms"]
+    for name, each in seconds.items():
+        yield [name, f"{1e3 * each:.4g}"]
 
 
 def _rows(values: dict[str, Any]) -> Iterator[list[str]]:

@@ -16,7 +16,7 @@ from typing import Any
 from mobigen.bench.machine import describe_machine, describe_versions
 from mobigen.errors import MobigenError
 
-__all__ = ["in_rounds", "median", "print_table", "run_command", "stay_on_cores", "write_record"]
+__all__ = ["in_rounds", "median", "print_table", "run_command", "run_in_rounds", "stay_on_cores", "write_record"]
 
 PACKAGES = ("ai-edge-litert", "diffusers", "numpy", "torch")
 CHILD = Path(__file__).with_name("child.py")
@@ -52,6 +52,24 @@ def run_command(command: Sequence[str]) -> tuple[float, int]:
     if status:
         raise MobigenError(f"{' '.join(command)} failed: {message.strip()}")
     return seconds, peak
+
+
+def run_in_rounds(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, dict[str, float]]:
+    """Of each command: first_seconds, when files come from the disk perhaps, the median seconds of the rounds that
+    follow, and the largest peak_bytes of these. Raises MobigenError if one fails."""
+    first = {name: run_command(command)[0] for name, command in commands.items()}
+    runs: dict[str, list[tuple[float, int]]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            runs[name].append(run_command(command))
+    return {
+        name: {
+            "first_seconds": median([first[name]]),
+            "seconds": median([seconds for seconds, _ in each]),
+            "peak_bytes": max(peak for _, peak in each),
+        }
+        for name, each in runs.items()
+    }
 
 
 def median(values: Sequence[float]) -> float:

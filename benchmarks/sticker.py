@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from benchmarks.measure import in_rounds, median, print_table, run_command, stay_on_cores, write_record
+from benchmarks.measure import in_rounds, median, print_table, run_in_rounds, stay_on_cores, write_record
 from mobigen import load
 from mobigen.bench.inputs import random_inputs
 from mobigen.bench.timing import time_component
@@ -58,13 +58,7 @@ def measure_shell(model: str, threads: int, rounds: int) -> dict[str, float]:
             *(sys.executable, "-m", "mobigen", "image", PROMPT, "--model", model, "--steps", str(STEPS)),
             *("--seed", "7", "--threads", str(threads), "-o", f"{folder}/picture.png"),
         ]
-        first, _ = run_command(command)  # files are read from disk, perhaps
-        runs = [run_command(command) for _ in range(rounds)]
-    return {
-        "first_seconds": median([first]),
-        "seconds": median([seconds for seconds, _ in runs]),
-        "peak_bytes": max(size for _, size in runs),
-    }
+        return run_in_rounds({"shell": command}, rounds)["shell"]
 
 
 def measure_components(bundle: Bundle, parts: list[str], threads: int, rounds: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "PNG_KEY",
     "SUFFIXES",
     "contact_sheet",
+    "exif_of",
     "open_photo",
     "open_picture",
     "read_parameters",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 SUFFIXES = (".png", ".webp")
-PNG_KEY = "mobigen"  # the text chunk with the parameters as JSON; WebP has them in Exif's ImageDescription
+PNG_KEY = "mobigen"  # the text chunk with the parameters as JSON; other files have them in Exif's ImageDescription
 LIGHT, DARK, INK = (250, 250, 252), (38, 40, 48), (60, 62, 70)  # of contact sheets
 LABEL_HEIGHT, LABEL_SIZE, GAP = 28, 15, 12  # pixels
 
@@ -51,17 +52,21 @@ def save_image(image: Image.Image, path: str | os.PathLike[str], parameters: Par
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} does not end in a known suffix; accepted: {', '.join(SUFFIXES)}")
-    text = json.dumps(dict(parameters))
     buffer = BytesIO()
     if path.suffix.lower() == ".png":
         chunks = PngImagePlugin.PngInfo()
-        chunks.add_text(PNG_KEY, text)
+        chunks.add_text(PNG_KEY, json.dumps(dict(parameters)))
         image.save(buffer, "PNG", pnginfo=chunks)
     else:
-        exif = Image.Exif()
-        exif[ExifTags.Base.ImageDescription] = text
-        image.save(buffer, "WEBP", lossless=True, exact=True, exif=exif)
+        image.save(buffer, "WEBP", lossless=True, exact=True, exif=exif_of(parameters))
     write_file(path, buffer.getvalue())
+
+
+def exif_of(parameters: Parameters) -> Image.Exif:
+    """Exif data with `parameters`, for pictures that are not PNG; `read_parameters` gives them back."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = json.dumps(dict(parameters))
+    return exif
 
 
 def write_file(path: Path, content: bytes) -> None:

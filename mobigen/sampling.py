@@ -1,4 +1,4 @@
-"""Samplers: functions of a denoiser that walk from noise (t = 1) to data (t = 0).
+"""Sampling: from noise (t = 1) to data (t = 0) by a denoiser.
 
 Time and velocity follow flow matching (Lipman et al., arXiv:2210.02747) on the straight path
 
@@ -7,8 +7,8 @@ Time and velocity follow flow matching (Lipman et al., arXiv:2210.02747) on the 
 A denoiser is also told until which time its velocity is to hold: few-step students answer with the average over the
 step (mean velocity, Geng et al., arXiv:2505.13447), other networks with the velocity where it begins.
 
-Each sampler is a generator that yields a `Step` per call of the denoiser, so that progress, previews and
-cancelling belong to the caller. The arithmetic is plain, so NumPy arrays and torch tensors both work.
+The sampler is a generator that yields a `Step` per call of the denoiser, so that progress, previews and cancelling
+belong to the caller. The arithmetic is plain, so NumPy arrays and torch tensors both work.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Denoiser", "Step", "euler", "few_step", "noise_source", "seeded_noise"]
+__all__ = ["Denoiser", "Step", "conditioned", "euler", "guided", "seeded_noise"]
 
-Array = Any  # a NumPy array or a torch tensor of floats; a sampler returns the kind that it was given
+Array = Any  # a NumPy array or a torch tensor of floats; the sampler returns the kind that it was given
 Denoiser = Callable[[Array, float, float], Array]  # (x_t, t, until) -> velocity, of the shape of x_t
 
 
@@ -35,28 +35,6 @@ class Step:
     time: float  # t at which the denoiser was called, in (0, 1]
     estimate: Array  # x_0 as seen from this step
     latent: Array  # x at the next time; after the last step, the sample
-
-
-def few_step(
-    denoise: Denoiser, noise: Array, times: Sequence[float], fresh_noise: Callable[[], Array]
-) -> Iterator[Step]:
-    """Predict x_0, put new noise on it for the next time, repeat; the last prediction is the sample.
-
-    The sampler of distribution-matched students (DMD2, Yin et al., arXiv:2405.14867, section 4.4).
-
-    Args:
-        denoise: (x_t, t, 0) -> velocity, of the shape of x_t.
-        noise: unit normal latent of any shape, x at times[0].
-        times: descending, from 1 to above 0; one call of the denoiser each.
-        fresh_noise: returns a new unit normal array like `noise`; called between two steps.
-    """
-    latent = noise
-    for index, (time, next_time) in enumerate(pairwise([*times, 0.0])):
-        estimate = latent - time * denoise(latent, time, 0.0)
-        latent = (1 - next_time) * estimate + next_time * fresh_noise() if next_time else estimate
-        step = Step(index, time, estimate, latent)
-        yield step
-        latent = step.latent
 
 
 def euler(denoise: Denoiser, noise: Array, times: Sequence[float]) -> Iterator[Step]:
@@ -115,19 +93,6 @@ def conditioned(
     return guided(told(condition), told({name: np.zeros_like(each) for name, each in condition.items()}), guidance)
 
 
-def noise_source(shape: Sequence[int], seed: int) -> Callable[[], np.ndarray]:
-    """A function whose calls return successive unit normal float32 arrays of one PCG64 stream."""
-    generator = np.random.Generator(np.random.PCG64(seed))
-    return lambda: generator.standard_normal(tuple(shape), dtype=np.float32)
-
-
 def seeded_noise(shape: Sequence[int], seed: int) -> np.ndarray:
-    """Unit normal float32 noise: the first array of `noise_source(shape, seed)`."""
-    return noise_source(shape, seed)()
-
-
-# by the name that a bundle gives: (denoise, times, noise) -> steps, where each call of `noise` returns fresh noise
-SAMPLERS: dict[str, Callable[[Denoiser, Sequence[float], Callable[[], Array]], Iterator[Step]]] = {
-    "few_step": lambda denoise, times, noise: few_step(denoise, noise(), times, noise),
-    "euler": lambda denoise, times, noise: euler(denoise, noise(), times),
-}
+    """Unit normal float32 noise from PCG64."""
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal(tuple(shape), dtype=np.float32)

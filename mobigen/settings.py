@@ -9,6 +9,7 @@ from mobigen.record import Record
 __all__ = [
     "SETTINGS",
     "TOKENIZER",
+    "UPSCALES",
     "CutoutSettings",
     "NetworksSettings",
     "SamplerPlan",
@@ -18,14 +19,14 @@ __all__ = [
 ]
 
 UPSCALES = (2, 3, 4)
+SAMPLER = "euler"  # a bundle names the sampler, so that an app refuses one that it does not have
 TOKENIZER = "tokenizer"  # the name of a text model's tokenizer among the files of its bundle
 
 
 @dataclass(frozen=True)
 class SamplerPlan:
-    """Which sampler the model was made for and, for each number of steps on offer, its times."""
+    """How the sampler, `mobigen.sampling.euler`, walks: for each number of steps on offer, its times."""
 
-    kind: str  # a name of SAMPLER_KINDS
     times: Mapping[int, tuple[float, ...]]
     guidance: float | None = None  # classifier-free, at every step; None if it is folded in or not wanted
 
@@ -104,18 +105,18 @@ def _read_text_to_image(pipeline: Record, files: Collection[str]) -> TextToImage
 
 def _read_sampler(record: Record) -> SamplerPlan:
     kind = record.text("kind")
-    if kind not in SAMPLER_KINDS:
-        raise record.complaint("kind", f"is {kind!r}, accepted: {', '.join(SAMPLER_KINDS)}")
+    if kind != SAMPLER:
+        raise record.complaint("kind", f"is {kind!r}, accepted: {SAMPLER}")
     offers = record.record("times")
     times = {}
     for steps in offers.values:
         times[_step_count(offers, steps)] = offers.numbers(steps)
-        if not SAMPLER_KINDS[kind](int(steps), offers.numbers(steps)):
-            raise offers.complaint(steps, "are not descending times from 1 that fit the sampler")
+        if not _fit(offers.numbers(steps), int(steps)):
+            raise offers.complaint(steps, "are not descending times from 1 to 0, one more than steps")
     if not times:
         raise record.complaint("times", "is empty")
     guidance = None if record.values.get("guidance") is None else record.number("guidance")
-    return SamplerPlan(kind, times, guidance)
+    return SamplerPlan(times, guidance)
 
 
 def _step_count(offers: Record, steps: str) -> int:
@@ -124,24 +125,11 @@ def _step_count(offers: Record, steps: str) -> int:
     return int(steps)
 
 
-def _few_step_times(steps: int, times: tuple[float, ...]) -> bool:
-    """One time a step, the last above 0 (its prediction is the sample)."""
-    return len(times) == steps and _descend_from_one(times) and times[-1] > 0
+def _fit(times: tuple[float, ...], steps: int) -> bool:
+    ends = times[0] == 1 and times[-1] == 0
+    return ends and len(times) == steps + 1 and all(later < earlier for earlier, later in pairwise(times))
 
 
-def _euler_times(steps: int, times: tuple[float, ...]) -> bool:
-    """One time more than steps, the last one 0."""
-    return len(times) == steps + 1 and _descend_from_one(times) and times[-1] == 0
-
-
-def _descend_from_one(times: tuple[float, ...]) -> bool:
-    return times[0] == 1 and all(later < earlier for earlier, later in pairwise(times))
-
-
-SAMPLER_KINDS: dict[str, Callable[[int, tuple[float, ...]], bool]] = {
-    "few_step": _few_step_times,
-    "euler": _euler_times,
-}
 SETTINGS: dict[str, Callable[[Record, Collection[str]], Settings]] = {  # task -> (pipeline, names of files) -> settings
     "text-to-image": _read_text_to_image,
     "cutout": _read_cutout,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mobigen.errors import InputError
+from mobigen.quiet import quiet_descriptors
 
 __all__ = ["Video", "open_video", "write_video"]
 
@@ -46,7 +47,8 @@ def open_video(path: str | os.PathLike[str]) -> Video:
     """Look at a video file. Raises InputError if it is missing or cannot be read."""
     if not Path(path).is_file():
         raise InputError(f"there is no file {path}")
-    capture = cv2.VideoCapture(str(path))
+    with quiet_descriptors(2):  # FFmpeg says there what the error below says
+        capture = cv2.VideoCapture(str(path))
     try:
         readable, frame = capture.read()  # the first: a file's own statement of its size may be of before it is turned
         rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)

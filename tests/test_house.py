@@ -25,11 +25,12 @@ RUNTIME = {
     "letterbox": {"errors"},
     "first_mask": set(),
     "png": {"media"},
-    "video": {"errors"},
+    "quiet": set(),
+    "video": {"errors", "quiet"},
     "luma": set(),
     "bicubic": set(),
     "sampling": {"errors"},
-    "runtime": {"errors", "signature", "record", "bundle"},
+    "runtime": {"errors", "signature", "record", "bundle", "quiet"},
     "pipelines": {
         "errors",
         "signature",
@@ -62,7 +63,7 @@ MAKING = {
     "distill": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train"},
     "recipes": TOOLS | {"nn", "models", "quantization", "diffusion", "data", "train", "distill", "pipelines", "bundle"},
     "export": TOOLS
-    | {"models", "quantization", "record", "settings", "metadata", "bundle", "runtime", "pipelines", "bench"},
+    | {"models", "quantization", "record", "settings", "metadata", "bundle", "quiet", "runtime", "pipelines", "bench"},
 }
 ROOMS = RUNTIME | MAKING
 EXCEPTIONS = {"runtime/torch.py": {"models"}}

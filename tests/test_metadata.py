@@ -138,18 +138,9 @@ def test_something_else_than_an_object_is_refused(whole):
         read_metadata(whole, "metadata.json")
 
 
-def test_few_step_wants_a_time_a_step_above_zero(values):
-    sampler = {"kind": "few_step", "times": {"2": [1.0, 0.5]}}
-    values["pipeline"]["default_steps"] = 2
-    assert read_metadata(change(values, "pipeline/sampler", sampler), "").settings.sampler.kind == "few_step"
-    sampler["times"]["2"][-1] = 0.0
-    with pytest.raises(BundleError, match="descending times"):
-        read_metadata(change(values, "pipeline/sampler", sampler), "")
-
-
 def test_euler_wants_one_time_more_than_steps(values):
     sampler = {"kind": "euler", "times": {"4": [1.0, 0.75, 0.5, 0.25, 0.0]}}
-    assert read_metadata(change(values, "pipeline/sampler", sampler), "").settings.sampler.kind == "euler"
+    assert list(read_metadata(change(values, "pipeline/sampler", sampler), "").settings.sampler.times) == [4]
     sampler["times"]["4"].pop()
     with pytest.raises(BundleError, match="descending times"):
         read_metadata(change(values, "pipeline/sampler", sampler), "")

@@ -1,11 +1,11 @@
-"""Samplers against formulas worked out by hand."""
+"""Sampling against formulas worked out by hand."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.sampling import conditioned, euler, few_step, guided, noise_source, seeded_noise
+from mobigen.sampling import conditioned, euler, guided, seeded_noise
 
 SHAPE = (1, 4, 8, 8)
 DATA = seeded_noise(SHAPE, 100)
@@ -19,17 +19,6 @@ def toward_data(latent, time, until):
 def descending_times():
     below_one = st.lists(st.floats(0.05, 0.95), max_size=6, unique=True)
     return below_one.map(lambda times: [1.0, *sorted(times, reverse=True)])
-
-
-@given(descending_times(), st.integers(0, 2**32 - 1))
-def test_few_step_finds_the_only_data_point_with_any_times(times, seed):
-    noise = noise_source(SHAPE, seed)
-    steps = list(few_step(toward_data, noise(), times, noise))
-    assert [step.time for step in steps] == times
-    assert [step.index for step in steps] == list(range(len(times)))
-    for step in steps:
-        np.testing.assert_allclose(step.estimate, DATA, atol=1e-4)
-    np.testing.assert_array_equal(steps[-1].latent, steps[-1].estimate)
 
 
 @given(descending_times())
@@ -48,15 +37,6 @@ def test_euler_on_a_linear_field_is_a_product():
     np.testing.assert_allclose(last.latent, 0.8**10)
 
 
-def test_few_step_puts_fresh_noise_on_the_estimate():
-    fresh = [np.full(2, 10.0), np.full(2, 20.0)]
-    steps = list(few_step(lambda x, t, s: x - 1, np.full(2, 5.0), [1.0, 0.5, 0.25], lambda: fresh.pop(0)))
-    # x0 = x - t (x - 1): 1; then x = 0.5 * 1 + 0.5 * 10 = 5.5, x0 = 3.25; then x = 0.75 * 3.25 + 0.25 * 20
-    np.testing.assert_allclose([step.estimate[0] for step in steps], [1.0, 3.25, 7.4375 - 0.25 * 6.4375])
-    np.testing.assert_allclose([step.latent[0] for step in steps][:2], [5.5, 7.4375])
-    assert not fresh
-
-
 def test_a_denoiser_is_told_where_its_step_ends():
     told = []
 
@@ -64,10 +44,8 @@ def test_a_denoiser_is_told_where_its_step_ends():
         told.append((time, until))
         return latent
 
-    noise = noise_source(SHAPE, 0)
-    list(euler(denoise, noise(), [1.0, 0.5, 0.0]))
-    list(few_step(denoise, noise(), [1.0, 0.5], noise))
-    assert told == [(1.0, 0.5), (0.5, 0.0), (1.0, 0.0), (0.5, 0.0)]
+    list(euler(denoise, DATA, [1.0, 0.5, 0.0]))
+    assert told == [(1.0, 0.5), (0.5, 0.0)]
 
 
 def test_the_average_velocity_makes_any_step_exact():
@@ -76,38 +54,28 @@ def test_the_average_velocity_makes_any_step_exact():
     np.testing.assert_allclose(last.latent, np.exp(-1))
 
 
-@pytest.mark.parametrize("sampler", ["few_step", "euler"])
-def test_a_sampler_goes_on_from_a_replaced_latent(sampler):
+def test_the_sampler_goes_on_from_a_replaced_latent():
     seen = []
 
     def denoise(latent, time, until):
         seen.append(latent)
         return latent
 
-    noise = noise_source(SHAPE, 0)
-    steps = few_step(denoise, noise(), [1.0, 0.5], noise) if sampler == "few_step" else None
-    for step in steps or euler(denoise, noise(), [1.0, 0.5, 0.0]):
+    for step in euler(denoise, seeded_noise(SHAPE, 0), [1.0, 0.5, 0.0]):
         if step.index == 0:
             step.latent = DATA
     assert seen[1] is DATA
 
 
-@pytest.mark.parametrize("sampler", ["few_step", "euler"])
-def test_torch_and_numpy_agree_and_keep_float32(sampler):
+def test_torch_and_numpy_agree_and_keep_float32():
     torch = pytest.importorskip("torch")
 
-    def run(noises, sin):
-        noises = iter(noises)
-        if sampler == "few_step":
-            steps = few_step(lambda x, t, s: sin(x * t), next(noises), [1.0, 0.6, 0.3], lambda: next(noises))
-        else:
-            steps = euler(lambda x, t, s: sin(x * t), next(noises), [1.0, 0.6, 0.0])
-        return list(steps)[-1].latent
+    def run(noise, sin):
+        *_, last = euler(lambda x, t, s: sin(x * t), noise, [1.0, 0.6, 0.0])
+        return last.latent
 
-    draw = noise_source(SHAPE, 5)
-    noises = [draw() for _ in range(3)]
-    by_numpy = run(noises, np.sin)
-    by_torch = run([torch.from_numpy(noise) for noise in noises], torch.sin)
+    noise = seeded_noise(SHAPE, 5)
+    by_numpy, by_torch = run(noise, np.sin), run(torch.from_numpy(noise), torch.sin)
     assert by_numpy.dtype == np.float32
     assert by_torch.dtype == torch.float32
     np.testing.assert_allclose(by_torch.numpy(), by_numpy, atol=1e-6)
@@ -120,13 +88,6 @@ def test_noise_is_unit_normal_and_repeats():
     assert abs(noise.std() - 1) < 0.01
     np.testing.assert_array_equal(noise, seeded_noise((200, 500), 7))
     assert (noise != seeded_noise((200, 500), 8)).mean() > 0.99
-
-
-def test_a_noise_source_never_repeats_itself():
-    source = noise_source(SHAPE, 7)
-    first, second = source(), source()
-    np.testing.assert_array_equal(first, seeded_noise(SHAPE, 7))
-    assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.2
 
 
 def test_guidance_goes_past_the_conditional_velocity():

@@ -49,3 +49,14 @@ def test_a_sticker_has_a_subject_on_a_clear_ground(sticker, steps):
 def test_the_same_seed_gives_the_same_sticker(sticker):
     first, second = (sticker("a sleepy fox", seed=3, output_type="np").images[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_torch_draws_the_same_sticker(sticker):
+    """From the same noise; the whole file's numbers, colours under faint alpha included."""
+    pytest.importorskip("torch")
+    networks = mobigen.load(FOLDER, backend="torch")
+    first, second = (
+        pipeline("a cactus", num_inference_steps=4, seed=7, output_type="np").images[0].astype(float)
+        for pipeline in (sticker, networks)
+    )
+    assert 20 * np.log10(255 / np.sqrt(((first - second) ** 2).mean())) > 35

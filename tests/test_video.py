@@ -49,6 +49,13 @@ def test_an_interrupted_file_is_not_left(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_video_that_breaks_off_is_one_complaint(path, tmp_path, capfd):
+    (tmp_path / "short.mp4").write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="not a video that can be read"):
+        open_video(tmp_path / "short.mp4")
+    assert capfd.readouterr() == ("", "")  # FFmpeg would add its own
+
+
 def test_files_that_are_no_videos(tmp_path):
     with pytest.raises(InputError, match="there is no file"):
         open_video(tmp_path / "none.mp4")

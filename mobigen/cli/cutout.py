@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen import load
-from mobigen.cli.group import Command
+from mobigen.cli.files import Target, make_folder, run_batch
+from mobigen.cli.group import Command, bundle_for
 from mobigen.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _numbers(text: str, count: int, what: str) -> tuple[float, ...]:
         values = tuple(float(each) for each in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != count:
+    if len(values) != count or not all(map(math.isfinite, values)):
         raise InputError(f"{text!r} is not {what}; write {','.join(['NUMBER'] * count)} without spaces")
     return values
 
@@ -42,7 +43,7 @@ def _numbers(text: str, count: int, what: str) -> tuple[float, ...]:
 @click.option("--stroke", "strokes", multiple=True, metavar="X,Y:X,Y...", help="A line over the object.")
 @click.option("--mask", is_flag=True, help="Write the mask, white on black, instead of the object.")
 @click.option("--everything", is_flag=True, help="Cut out all objects, into a folder with masks.json in SAM's format.")
-@click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where it goes; a .png for one photo only.")
+@click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a .png for one photo only.")
 @click.option("--model", default="cutout", show_default=True, help="A name, or a bundle's folder with a slash in it.")
 @click.option("--backend", default="litert", show_default=True, help="litert, torch or coreml.")
 @click.option("--threads", type=int, help="CPU threads.")
@@ -68,15 +69,25 @@ def cutout(
         raise InputError("clicks and boxes belong to one photo and one object; leave them out, or give one photo")
     if mask and everything:
         raise InputError("--mask and --everything exclude each other; masks.json holds the masks of everything")
-    _check_output(output, len(photos), everything)
-    predictor = load(model, backend, threads)
-    for photo in photos:
-        pixels = _read(photo)
-        predictor.set_image(pixels)
+    target = Target(output, (".png",), len(photos), "photos")
+    if everything and target.file:
+        raise InputError(f"-o {output} is a file, --everything makes a folder; give a folder")
+    predictor = _open(model, backend, threads)
+
+    def cut(number: int, photo: str) -> Path:
+        predictor.set_image(_read(photo))
+        stem = Path(photo).stem
         if everything:
-            click.echo(_write_everything(predictor, pixels, Path(output)))
-        else:
-            click.echo(_write_one(predictor, prompt, mask, _target(photo, output)))
+            return _write_everything(predictor, target.folder if len(photos) == 1 else target.path(stem))
+        return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png", photo))
+
+    run_batch(photos, cut)
+
+
+def _open(model: str, backend: str, threads: int | None) -> CutoutPredictor:
+    from mobigen.pipelines.cutout import CutoutPredictor
+
+    return CutoutPredictor.from_bundle(bundle_for("cutout", model), backend, threads)
 
 
 class _Prompt:
@@ -109,33 +120,6 @@ def _stroke(text: str) -> list[Point]:
     return thin_stroke([_numbers(each, 2, "a point of a stroke") for each in text.split(":")], STROKE_POINTS)
 
 
-def _check_output(output: str, count: int, everything: bool) -> None:
-    path = Path(output)
-    if path.suffix and not path.is_dir() and not output.endswith(("/", "\\")):
-        if everything:
-            raise InputError(f"-o {output} is a file, --everything makes a folder; give a folder")
-        if path.suffix.lower() != ".png":
-            raise InputError(f"-o {output} is not a .png file; cutouts have transparency, which PNG keeps")
-        if count > 1:
-            raise InputError(f"-o {output} is one file for {count} photos; give a folder")
-
-
-def _target(photo: str, output: str) -> Path:
-    """The file of a photo's cutout; its folder is made."""
-    path = Path(output)
-    if path.suffix.lower() != ".png" or path.is_dir() or output.endswith(("/", "\\")):
-        path = path / f"{Path(photo).stem}_cutout.png"
-    _make_folder(path.parent)
-    return path
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
-
-
 def _read(photo: str) -> np.ndarray:
     import numpy as np
 
@@ -159,7 +143,7 @@ def _write_one(predictor: CutoutPredictor, prompt: _Prompt, mask: bool, path: Pa
     return path
 
 
-def _write_everything(predictor: CutoutPredictor, pixels: np.ndarray, folder: Path) -> Path:
+def _write_everything(predictor: CutoutPredictor, folder: Path) -> Path:
     from PIL import Image
 
     from mobigen.media import save_image, write_file
@@ -168,7 +152,7 @@ def _write_everything(predictor: CutoutPredictor, pixels: np.ndarray, folder: Pa
     found = predictor.everything()
     if not found:
         raise InputError("no object was found that is sure enough; click on one with --click X,Y")
-    _make_folder(folder)
+    make_folder(folder)
     parameters = {"model": predictor.model, "version": predictor.version}
     annotations: list[dict[str, Any]] = []
     for number, each in enumerate(found):
@@ -176,7 +160,7 @@ def _write_everything(predictor: CutoutPredictor, pixels: np.ndarray, folder: Pa
             Image.fromarray(predictor.cut(each["segmentation"])), folder / f"object_{number:03d}.png", parameters
         )
         annotations.append({**each, "id": number, "segmentation": run_lengths(each["segmentation"])})
-    height, width = pixels.shape[:2]
+    height, width = predictor.original_size
     listing = {"image": {"width": width, "height": height}, "annotations": annotations}
     write_file(folder / "masks.json", (json.dumps(listing) + "\n").encode())
     return folder / "masks.json"

@@ -1,4 +1,5 @@
-"""What all commands share: --debug, errors as one line and exit code 2, quiet libraries, missing extras by name."""
+"""What commands share: --debug, errors as one line and exit code 2, quiet libraries, missing extras by name, and
+a model of the command's task."""
 
 from __future__ import annotations
 
@@ -8,14 +9,26 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen.errors import MissingExtraError, MobigenError, MobigenWarning
+from mobigen.errors import InputError, MissingExtraError, MobigenError, MobigenWarning
 from mobigen.registry import MODELS
 
-__all__ = ["Command", "Failure", "Group", "fresh_line", "means_folder", "needs_extra", "split_names"]
+if TYPE_CHECKING:
+    from mobigen.bundle import Bundle
+
+__all__ = [
+    "Command",
+    "Failure",
+    "Group",
+    "bundle_for",
+    "fresh_line",
+    "means_folder",
+    "needs_extra",
+    "split_names",
+]
 
 DEBUG = "mobigen.debug"  # key in click's context
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -77,6 +90,22 @@ def fresh_line() -> str:
 def means_folder(model: str) -> bool:
     """Whether what a person gave is a folder rather than the name of a model."""
     return "/" in model or (model not in MODELS and Path(model).is_dir())
+
+
+def bundle_for(task: str, model: str) -> Bundle:
+    """The bundle of a model, which is to serve a command's task.
+
+    Raises:
+        InputError: there is no such model, or it serves another task.
+        BundleError: as `mobigen.load`.
+    """
+    from mobigen.bundle import load_bundle
+
+    bundle = load_bundle(model)
+    if bundle.metadata.task != task:
+        fitting = next(each.name for each in MODELS.values() if each.task == task)
+        raise InputError(f"{model} is a model for {bundle.metadata.task}, not for {task}; give {fitting}, say")
+    return bundle
 
 
 def split_names(text: str | None) -> list[str]:

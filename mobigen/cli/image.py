@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen import load
-from mobigen.cli.group import Command, fresh_line
+from mobigen.cli.files import Target
+from mobigen.cli.group import Command, bundle_for, fresh_line
 from mobigen.errors import InputError
 from mobigen.registry import MODELS
 
@@ -56,13 +56,15 @@ def image(
     Quote a prompt of several words: mobigen image "a sleepy red fox" -o out/
     """
     from mobigen.media import save_image
+    from mobigen.pipelines import open_pipeline
 
     texts = [*prompt, *(_read_prompts(prompts) if prompts else [])]
     if not texts:
         raise click.UsageError('give a prompt, such as "a red apple", or --prompts FILE')
-    target = _Target(output, suffix, len(texts) * count)
+    target = Target(output, [f".{each}" for each in FORMATS], len(texts) * count, "pictures")
+    suffix = _suffix(target, suffix)
     progress = _Progress(len(texts) * count)
-    pictures = load(model, backend, threads).stream(
+    pictures = open_pipeline(bundle_for("text-to-image", model), backend, threads).stream(
         texts,
         style=style,
         num_inference_steps=steps,
@@ -70,10 +72,9 @@ def image(
         num_images_per_prompt=count,
         callback_on_step_end=progress.step,
     )
-    target.make_folder()
     made = []
     for picture in pictures:
-        path = target.path(picture.parameters)
+        path = target.path(_name(picture.parameters) + suffix)
         save_image(picture.image, path, picture.parameters)
         progress.saved(path, picture)
         if sheet:
@@ -99,43 +100,6 @@ def models() -> None:
         click.echo(f"{model.name}\t{model.task}\t{model.summary}")
 
 
-class _Target:
-    """Where the pictures of one command go, and under which names."""
-
-    def __init__(self, output: str, suffix: str | None, pictures: int) -> None:
-        """Read -o and --format. Raises InputError if they do not fit each other or the number of pictures."""
-        path = Path(output)
-        self.file = None if output.endswith(("/", "\\")) or not path.suffix or path.is_dir() else path
-        self.folder = self.file.parent if self.file else path
-        own = path.suffix.lower().removeprefix(".") if self.file else suffix or FORMATS[0]
-        if own not in FORMATS:
-            raise InputError(f"{output} is not a .png or .webp file; to make it a folder, end it with a slash")
-        if self.file and suffix not in (None, own):
-            raise InputError(f"-o {output} and --format {suffix} do not fit; leave --format out")
-        if self.file and pictures > 1:
-            raise InputError(f"-o {output} is one file for {pictures} pictures; give a folder")
-        self.suffix = own
-        self._names: set[str] = set()
-
-    def make_folder(self) -> None:
-        """Raises InputError if that is not possible."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {self.folder}: {error.strerror}; choose another place") from error
-
-    def path(self, parameters: dict[str, str | int]) -> Path:
-        """The file of a picture: named by what made it, and no name twice."""
-        if self.file:
-            return self.file
-        slug = _slug(str(parameters["prompt"]))
-        name = "{slug}_{style}_{steps}steps_seed{seed}".format(slug=slug, **parameters)
-        while name in self._names:  # prompts that differ in punctuation only
-            name += "_again"
-        self._names.add(name)
-        return self.folder / f"{name}.{self.suffix}"
-
-
 class _Progress:
     """A counter on stderr: a line that changes on a terminal, a line a picture elsewhere."""
 
@@ -154,6 +118,21 @@ class _Progress:
         line = f"picture {self._done} of {self._pictures}: {picture.parameters['prompt']}"
         click.echo(fresh_line() or f"{line}\n", nl=False, err=True)
         click.echo(path)
+
+
+def _suffix(target: Target, chosen: str | None) -> str:
+    """With its dot, of -o or of --format. Raises InputError if they do not fit each other."""
+    if target.file is None:
+        return f".{chosen or FORMATS[0]}"
+    own = target.file.suffix.lower()
+    if chosen and own != f".{chosen}":
+        raise InputError(f"-o {target.file} and --format {chosen} do not fit; leave --format out")
+    return own
+
+
+def _name(parameters: dict[str, str | int]) -> str:
+    """What made a picture, as the name of its file."""
+    return "{slug}_{style}_{steps}steps_seed{seed}".format(slug=_slug(str(parameters["prompt"])), **parameters)
 
 
 def _read_prompts(name: str) -> list[str]:

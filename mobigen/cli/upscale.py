@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mobigen.cli.group import Command, fresh_line
-from mobigen.errors import InputError, MobigenError
+from mobigen.cli.files import Target, run_batch
+from mobigen.cli.group import Command, bundle_for, fresh_line
+from mobigen.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,71 +52,28 @@ def upscale(
     it is made. Videos become .mp4 without sound. mobigen upscale photo.jpg -s 2 -o large.png
     """
     pipeline = _open(model, scale, tile, backend, threads)
-    target = _Target(output, files, pipeline.scale)
-    refused = []
-    for number, name in enumerate(files, start=1):
-        try:
-            click.echo(_upscale(pipeline, name, target.path(name), strength, _Progress(name, number, len(files))))
-        except MobigenError as error:
-            if len(files) == 1:
-                raise
-            refused.append(name)
-            click.echo(f"{fresh_line()}error: {error}", err=True)
-    if refused:
-        raise InputError(f"{len(refused)} of {len(files)} files were refused: {', '.join(refused)}")
+    target = Target(output, (".mp4",) if _is_video(files[0]) else SUFFIXES, len(files), "files")
+
+    def enlarge(number: int, name: str) -> Path:
+        suffix = ".mp4" if _is_video(name) else ".png"
+        path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}", name)
+        return _upscale(pipeline, name, path, strength, _Progress(name, number, len(files)))
+
+    run_batch(files, enlarge)
 
 
 def _open(model: str | None, scale: int | None, tile: int | None, backend: str, threads: int | None) -> UpscalePipeline:
     """The pipeline of the model that is asked for, or that serves the scale."""
-    from mobigen.bundle import load_bundle
     from mobigen.pipelines.upscale import UpscalePipeline, at_tile
+    from mobigen.settings import UPSCALES
 
-    bundle = load_bundle(model or f"upscale-x{2 if scale is None else scale}")
-    if bundle.metadata.task != "upscale":
-        raise InputError(f"{model} is a model for {bundle.metadata.task}; give one that upscales")
+    if model is None and scale not in (None, *UPSCALES):
+        raise InputError(f"-s is {scale}; accepted: {', '.join(map(str, UPSCALES))}")
+    bundle = bundle_for("upscale", model or f"upscale-x{2 if scale is None else scale}")
     found = bundle.metadata.settings.scale
     if scale not in (None, found):
         raise InputError(f"{model} enlarges by {found}, -s asks for {scale}; leave one of them out")
     return UpscalePipeline.from_bundle(bundle if tile is None else at_tile(bundle, tile), backend, threads)
-
-
-class _Target:
-    """Where the results of one command go, and under which names."""
-
-    def __init__(self, output: str, files: Sequence[str], scale: int) -> None:
-        """Read -o. Raises InputError if it does not fit the files."""
-        path = Path(output)
-        self._scale = scale
-        self._file = None if output.endswith(("/", "\\")) or not path.suffix or path.is_dir() else path
-        self._folder = self._file.parent if self._file else path
-        if self._file and len(files) > 1:
-            raise InputError(f"-o {output} is one file for {len(files)} files; give a folder")
-        if self._file:
-            accepted = (".mp4",) if _is_video(files[0]) else SUFFIXES
-            if self._file.suffix.lower() not in accepted:
-                raise InputError(f"-o {output} does not end in {', '.join(accepted)}; to make it a folder, add a slash")
-        if not self._folder.is_dir() and self._file:
-            raise InputError(f"there is no folder {self._folder}; make it, or choose another place")
-        self._made: set[Path] = set()
-
-    def path(self, name: str) -> Path:
-        """The file of a result, in a folder that is there; no two are the same. Raises InputError."""
-        _make_folder(self._folder)
-        suffix = ".mp4" if _is_video(name) else ".png"
-        path = self._file or self._folder / f"{Path(name).stem}_x{self._scale}{suffix}"
-        while path in self._made:  # of files from several folders
-            path = path.with_stem(f"{path.stem}_again")
-        if path.exists() and Path(name).exists() and path.samefile(name):
-            raise InputError(f"{path} would replace the picture it is made from; give another -o")
-        self._made.add(path)
-        return path
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
 
 
 class _Progress:
@@ -162,7 +120,7 @@ def _upscale_picture(pipeline: UpscalePipeline, name: str, path: Path, strength:
         raise InputError(f"{path} cannot hold the transparency of {name}; give a .png or .webp")
     if width * height > LARGEST or max(width, height) > LONGEST:
         raise InputError(f"the result has {width}x{height} pixels, too many for {path.suffix}; give a .png")
-    _write_whole(path, bands, profile)
+    _write_whole(path, bands, parameters, profile)
 
 
 def _bands(
@@ -173,21 +131,24 @@ def _bands(
         yield band.pixels
 
 
-def _write_whole(path: Path, bands: Iterator[np.ndarray], profile: bytes | None) -> None:
+def _write_whole(
+    path: Path, bands: Iterator[np.ndarray], parameters: dict[str, str | int | float], profile: bytes | None
+) -> None:
     """JPEG or WebP."""
     from io import BytesIO
 
     import numpy as np
     from PIL import Image
 
-    from mobigen.media import write_file
+    from mobigen.media import exif_of, write_file
 
     pixels, buffer = np.concatenate(list(bands)), BytesIO()
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    inside: dict[str, Any] = {"quality": QUALITY, "icc_profile": profile, "exif": exif_of(parameters)}
     if path.suffix.lower() == ".webp":
-        image.save(buffer, "WEBP", quality=QUALITY, icc_profile=profile)
+        image.save(buffer, "WEBP", **inside)
     else:
-        image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:4:4", icc_profile=profile)
+        image.save(buffer, "JPEG", subsampling="4:4:4", **inside)
     write_file(path, buffer.getvalue())
 
 

@@ -113,6 +113,13 @@ class TrajectoryRegression:
         student.save_component(folder)
 
 
+class Judged(NamedTuple):
+    """velocity (B, C, h, w), and logits (B, N), one a token: above 0 for data, below for samples."""
+
+    velocity: Tensor
+    logits: Tensor
+
+
 class Critic(nn.Module):
     """A score model of the student's samples, with a discriminator on its tokens (DMD2, arXiv 2405.14867, sec. 4.3)."""
 
@@ -121,10 +128,11 @@ class Critic(nn.Module):
         self.denoiser = denoiser
         self.head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, 1))
 
-    def forward(self, noisy: Tensor, time: Tensor, *conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """-> velocity (B, C, h, w) and logits (B, N), one a token: above 0 for data, below for samples."""
-        velocity, tokens = self.denoiser.evaluate(noisy, time, *conditions)
-        return velocity.float(), self.head(tokens).squeeze(-1).float()
+    def forward(self, noisy: Tensor, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor) -> Judged:
+        """Score samples `noisy` (B, C, h, w) at `time` (B,), as they were made: see `Denoiser.forward`."""
+        condition = self.denoiser.condition(time, text_states, text_mask, style)
+        tokens = self.denoiser.tokens(noisy, condition, text_states, text_mask)
+        return Judged(self.denoiser.velocity(tokens, condition).float(), self.head(tokens).squeeze(-1).float())
 
 
 class DistributionMatching:

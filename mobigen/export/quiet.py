@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-from mobigen.runtime.quiet import quiet_descriptors
+from mobigen.quiet import quiet_descriptors
 
 __all__ = ["quiet"]
 

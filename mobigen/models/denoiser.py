@@ -122,19 +122,7 @@ class Denoiser(Network):
         style: Tensor,
         until: Tensor | None = None,
     ) -> Tensor:
-        """One evaluation: the velocity alone; see `evaluate`."""
-        return self.evaluate(latent, time, text_states, text_mask, style, until)[0]
-
-    def evaluate(
-        self,
-        latent: Tensor,
-        time: Tensor,
-        text_states: Tensor,
-        text_mask: Tensor,
-        style: Tensor,
-        until: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """One evaluation, with the features that a discriminator reads.
+        """One evaluation.
 
         Args:
             latent: (B, C, H, W), unit variance at every time.
@@ -146,28 +134,35 @@ class Denoiser(Network):
                 average takes every step for one of no length.
 
         Returns:
-            velocity (B, C, H, W), an estimate of noise - x0 averaged over the step, and the tokens (B, H * W, dim)
-            after the last block.
+            velocity (B, C, H, W), an estimate of noise - x0 averaged over the step.
         """
-        size = (self.latent_size, self.latent_size)
+        condition = self.condition(time, text_states, text_mask, style, until)
+        return self.velocity(self.tokens(latent, condition, text_states, text_mask), condition)
+
+    def condition(
+        self, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor, until: Tensor | None = None
+    ) -> Tensor:
+        """(B, dim): time, style, the mean of the words and where the step ends; arguments as of `forward`."""
+        words = text_mask.sum(1, keepdim=True).clamp(min=1.0)
+        pooled = (text_states * text_mask[:, :, None]).sum(1) / words
+        condition = self.time(time) + self.style(style) + self.pooled_text(pooled)
+        return condition if self.until is None else condition + self.until(time if until is None else until)
+
+    def tokens(self, latent: Tensor, condition: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:
+        """(B, H * W, dim) after the last block: what the velocity, and a discriminator, are read from."""
         x = self.embed(latent).flatten(2).transpose(1, 2) + self.position  # (B, N, dim)
-        condition = self._condition(time, text_states, text_mask, style)
-        if self.until is not None:
-            condition = condition + self.until(time if until is None else until)
         modulation = self.modulation(condition).unflatten(1, (6, -1))
         context = torch.cat([self.no_text.expand(len(latent), -1, -1).to(text_states.dtype), text_states], dim=1)
         mask = torch.cat([torch.ones_like(text_mask[:, :1]), text_mask], dim=1)
         for block in self.blocks:
-            x = block(x, modulation, context, mask, size)
-        shift, scale = self.final_modulation(nn.functional.silu(condition)).unsqueeze(1).chunk(2, dim=2)
-        velocity = self.final(modulate(self.final_norm(x), shift, scale))
-        return velocity.transpose(1, 2).unflatten(2, size), x
+            x = block(x, modulation, context, mask, (self.latent_size, self.latent_size))
+        return x
 
-    def _condition(self, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor) -> Tensor:
-        """(B, dim): time, style and the mean of the words."""
-        words = text_mask.sum(1, keepdim=True).clamp(min=1.0)
-        pooled = (text_states * text_mask[:, :, None]).sum(1) / words
-        return self.time(time) + self.style(style) + self.pooled_text(pooled)
+    def velocity(self, tokens: Tensor, condition: Tensor) -> Tensor:
+        """(B, C, H, W) of the tokens (B, H * W, dim)."""
+        shift, scale = self.final_modulation(nn.functional.silu(condition)).unsqueeze(1).chunk(2, dim=2)
+        velocity = self.final(modulate(self.final_norm(tokens), shift, scale))
+        return velocity.transpose(1, 2).unflatten(2, (self.latent_size, self.latent_size))
 
     def signature(self) -> Signature:
         latent = (1, self.latent_channels, self.latent_size, self.latent_size)

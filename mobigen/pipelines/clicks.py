@@ -37,7 +37,7 @@ def check_clicks(points: Any, labels: Any, size: tuple[int, int]) -> Prompt:
         places, kinds = np.asarray(points, np.float64), np.asarray(labels, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError("clicks are not numbers; give point_coords (N, 2), x and y, and point_labels (N,)") from error
-    if places.ndim != 2 or places.shape[1:] != (2,) or kinds.shape != places.shape[:1] or not np.isfinite(places).all():
+    if places.ndim != 2 or places.shape[1:] != (2,) or kinds.shape != places.shape[:1]:
         raise InputError(
             f"point_coords are {places.shape} and point_labels {kinds.shape}; accepted: (N, 2), x and y, and (N,)"
         )
@@ -78,7 +78,7 @@ def check_box(box: Any, size: tuple[int, int]) -> Prompt:
         sides = np.asarray(box, np.float64)
     except (TypeError, ValueError) as error:
         raise InputError("the box is not numbers; give x0, y0, x1, y1") from error
-    if sides.shape not in ((4,), (1, 4)) or not np.isfinite(sides).all():
+    if sides.shape not in ((4,), (1, 4)):
         raise InputError(f"the box has the shape {sides.shape}; accepted: (4,), x0, y0, x1, y1")
     corners, (height, width) = sides.reshape(2, 2), size
     shown = ",".join(f"{each:g}" for each in sides.ravel())

@@ -17,7 +17,7 @@ from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError, MobigenWarning
 from mobigen.pipelines.prompt import check_prompt
 from mobigen.runtime import Component, load_component
-from mobigen.sampling import SAMPLERS, Step, conditioned, noise_source
+from mobigen.sampling import Step, conditioned, euler, seeded_noise
 from mobigen.settings import TextToImageSettings
 from mobigen.signature import Signature, TensorSpec
 
@@ -29,6 +29,7 @@ TENSORS = {  # what each component must take and give
     "denoiser": (("latent", "time", "text_states", "text_mask", "style"), ("velocity",)),
     "decoder": (("latent",), ("image",)),
 }
+FADE = 16  # levels of alpha below which colour fades; on any ground that changes a pixel by four levels at most
 UNTIL = "until"  # what a denoiser takes besides if it averages over steps
 
 OUTPUT_TYPES = ("pil", "np")
@@ -276,11 +277,10 @@ class TextToImagePipeline:
         image_index: int,
         callback: StepCallback | None,
     ) -> np.ndarray:
-        """The latent of one picture; all its noise comes from its own seed."""
-        noise = noise_source(self._latent_shape, seed)
-        plan = self._settings.sampler
-        denoise = conditioned(self._velocity, condition, plan.guidance, self._averages)
-        for step in SAMPLERS[plan.kind](denoise, times, noise):
+        """The latent of one picture."""
+        noise = seeded_noise(self._latent_shape, seed)
+        denoise = conditioned(self._velocity, condition, self._settings.sampler.guidance, self._averages)
+        for step in euler(denoise, noise, times):
             if callback is not None:
                 self._report(callback, step, image_index)
             if self._interrupted:
@@ -306,8 +306,18 @@ class TextToImagePipeline:
     def _decode(self, latent: np.ndarray) -> np.ndarray:
         """Latent (1, C, h, w) -> uint8 RGBA (H, W, 4)."""
         image = self._components["decoder"](latent=latent)["image"][0]
-        pixels = np.rint((image.clip(-1, 1) + 1) * 127.5).astype(np.uint8).transpose(1, 2, 0)
-        return np.where(pixels[..., 3:] == 0, np.uint8(0), pixels)  # nothing hides behind full transparency
+        return _to_pixels((image.clip(-1, 1) + 1) / 2)
+
+
+def _to_pixels(planes: np.ndarray) -> np.ndarray:
+    """Straight RGBA (4, H, W) in [0, 1] -> uint8 (H, W, 4), with nothing hidden behind full transparency.
+
+    Colour fades to black with the last of alpha instead of vanishing at once: a level of alpha more or less, which
+    another backend may give, then changes it little.
+    """
+    alpha = np.rint(planes[3:] * 255)
+    colour = np.rint(planes[:3] * np.minimum(alpha / FADE, 1) * 255)
+    return np.concatenate([colour, alpha]).astype(np.uint8).transpose(1, 2, 0)
 
 
 def _as_prompts(prompt: str | Sequence[str]) -> list[str]:

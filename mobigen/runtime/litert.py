@@ -8,10 +8,10 @@ import numpy as np
 
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, MissingExtraError
+from mobigen.quiet import quiet_descriptors
 from mobigen.record import REPAIR
 from mobigen.runtime import Component, check_inputs, default_threads
 from mobigen.runtime.byte_edges import ByteEdges, byte_signature
-from mobigen.runtime.quiet import quiet_descriptors
 from mobigen.signature import Signature, TensorSpec
 
 try:

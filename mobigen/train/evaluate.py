@@ -32,7 +32,7 @@ from mobigen.models.autoencoder import Decoder
 from mobigen.models.denoiser import Denoiser
 from mobigen.models.dual_encoder import DualEncoder
 from mobigen.models.text_encoder import TextEncoder
-from mobigen.sampling import SAMPLERS
+from mobigen.sampling import euler
 from mobigen.train.flow import GUIDANCE, SHIFT, guided_velocity, sample_teacher
 from mobigen.train.scores import frechet_distance, has_colour, retrieval_accuracy, to_uint8
 
@@ -119,15 +119,11 @@ class StickerModel:
 
     def _latents(self, told: Conditions, steps: int | None, source: torch.Generator) -> Tensor:
         size, count = self.student.latent_size, len(told.style)
-
-        def noise() -> Tensor:
-            shape = (count, self.student.latent_channels, size, size)
-            return torch.randn(shape, generator=source).to(self.device)
-
+        noise = torch.randn((count, self.student.latent_channels, size, size), generator=source).to(self.device)
         if steps is None:
             assert self.teacher is not None
             times = shifted_times(TEACHER_STEPS, SHIFT)
-            return sample_teacher(self.teacher, noise(), told, times, GUIDANCE)[-1]
+            return sample_teacher(self.teacher, noise, told, times, GUIDANCE)[-1]
         scale = self.sampler.get("guidance")
 
         def denoise(noisy: Tensor, time: float, until: float) -> Tensor:
@@ -136,7 +132,7 @@ class StickerModel:
                 return self.student(noisy, times, *told, ends)
             return guided_velocity(self.student, noisy, times, told, scale)
 
-        *_, last = SAMPLERS[self.sampler["kind"]](denoise, self.sampler["times"][str(steps)], noise)
+        *_, last = euler(denoise, noise, self.sampler["times"][str(steps)])
         return last.latent
 
     @torch.no_grad()

@@ -1,10 +1,30 @@
-"""The comparison runs at tiny size, and the table has a row for each network."""
+"""The benchmark and its comparison run at tiny size, and the table has a row for each network."""
+
+import json
 
 import pytest
+from click.testing import CliRunner
 
-from benchmarks import segment_anything
+pytest.importorskip("litert_torch")
+
+from benchmarks import cutout, segment_anything
 from benchmarks.cutout import _rows
 from mobigen.errors import MissingExtraError
+
+
+def test_clicks_and_graphs_are_measured(cutout_bundle, cutout_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(cutout, "stay_on_cores", lambda count: None)
+    record = tmp_path / "record.json"
+    options = ["--model", f"{cutout_bundle}/", "--weights", str(cutout_weights), "--rounds", "1", "--threads", "1"]
+    result = CliRunner().invoke(cutout.main, [*options, "--skip", "sam", "--record", str(record)])
+    assert result.exit_code == 0, result.output
+    values = json.loads(record.read_text())
+    assert list(values["clicks"]) == ["a photo, its first mask", "a photo and a click", "a further click"]
+    assert all(seconds > 0 for seconds in values["clicks"].values())
+    assert set(values["networks"]) == {
+        f"{part}_{precision}" for part in ("image_encoder", "click_decoder") for precision in cutout.PRECISIONS
+    }
+    assert values["networks"]["image_encoder_float32"]["parameters"] > 0
 
 
 def test_an_encoder_of_any_size_runs(monkeypatch):

@@ -26,7 +26,7 @@ class Quick(CutoutPredictor):
 @pytest.fixture(autouse=True)
 def painters(monkeypatch):
     """The pipeline on painters, whatever model is asked for."""
-    monkeypatch.setattr(module, "load", lambda model, backend, threads: Quick())
+    monkeypatch.setattr(module, "_open", lambda model, backend, threads: Quick())
 
 
 @pytest.fixture
@@ -89,6 +89,30 @@ def test_everything_is_a_folder_with_sams_listing(photo, tmp_path):
     assert sum(first["segmentation"]["counts"][1::2]) == first["area"]
 
 
+def test_everything_of_several_photos_is_a_folder_each(photo, tmp_path):
+    (tmp_path / "sub").mkdir()
+    other = tmp_path / "sub" / photo.name
+    Image.fromarray(tiny.photo(60, 60)).save(other)
+    result = run("cutout", photo, other, "--everything", "-o", tmp_path / "all")
+    assert result.exit_code == 0, result.output
+    found = [tmp_path / "all" / name / "masks.json" for name in ("street", "street_again")]
+    assert result.stdout.splitlines() == [str(path) for path in found]
+    assert [json.loads(path.read_text())["image"]["width"] for path in found] == [120, 60]
+
+
+def test_a_photo_is_not_replaced_by_its_own_cutout(photo):
+    before = photo.read_bytes()
+    assert_one_line_and_code_2(run("cutout", photo, "-o", photo), "would replace")
+    assert photo.read_bytes() == before
+
+
+def test_a_photo_that_is_refused_does_not_stop_the_others(photo, tmp_path):
+    result = run("cutout", tmp_path / "none.jpg", photo, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert result.stdout == f"{tmp_path / 'out' / 'street_cutout.png'}\n"
+    assert result.stderr.splitlines()[-1] == f"error: 1 of 2 files were refused: {tmp_path / 'none.jpg'}"
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16"])
 def test_photos_of_every_kind(tmp_path, mode):
     picture = Image.fromarray(tiny.photo())
@@ -120,10 +144,10 @@ BAD = {
     "a box without area": (["--box", "9,9,9,20"], "has no area"),
     "a stroke": (["--stroke", "1,2:x"], "is not a point of a stroke"),
     "too much": (["--stroke", "1,2:50,50", "--stroke", "9,9:80,80"], "24 clicks and corners; accepted: at most 16"),
-    "nan": (["--click", "nan,5"], "accepted"),
+    "nan": (["--click", "nan,5"], "'nan,5' is not a click"),
     "both": (["--mask", "--everything"], "exclude each other"),
     "everything of a click": (["--click", "5,5", "--everything"], "belong to one photo"),
-    "a format": (["-o", "cut.jpg"], "is not a .png file"),
+    "a format": (["-o", "cut.jpg"], "does not end in .png;"),
     "everything as a file": (["--everything", "-o", "all.png"], "is a file, --everything makes a folder"),
 }
 
@@ -154,3 +178,9 @@ def test_a_photo_in_which_nothing_stands_out(tmp_path):
 def test_a_model_that_is_not_there(photo, monkeypatch):
     monkeypatch.undo()
     assert_one_line_and_code_2(run("cutout", photo, "--model", "./nowhere/"), "no bundle")
+
+
+def test_a_model_for_something_else(photo, exported_bundle, monkeypatch):
+    monkeypatch.undo()
+    result = run("cutout", photo, "--model", f"{exported_bundle}/")
+    assert_one_line_and_code_2(result, "is a model for text-to-image, not for cutout; give cutout, say")

@@ -159,7 +159,7 @@ def test_info_prints_no_control_characters(tmp_path):
         (["a fox", "--model", "soup"], "the models are: sticker"),
         (["a fox", "--model", "./soup"], "no bundle"),
         (["a fox", "--prompts", "nowhere.txt"], "cannot read prompts from nowhere.txt: No such file"),
-        (["a fox", "-o", "fox.jpg"], "not a .png or .webp file"),
+        (["a fox", "-o", "fox.jpg"], "does not end in .png or .webp"),
         (["a fox", "-o", "fox.png", "--format", "webp"], "do not fit"),
         (["a fox", "-o", "fox.png", "-n", "2"], "is one file for 2 pictures"),
     ],
@@ -190,6 +190,12 @@ def test_wrong_usage_exits_with_2(arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Error: " in result.stderr
+
+
+def test_a_model_for_something_else(tmp_path, upscale_bundle):
+    result = run("image", "a fox", "--model", f"{upscale_bundle}/", "-o", tmp_path / "out")
+    assert_one_line_and_code_2(result, "is a model for upscale, not for text-to-image; give sticker, say")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_bundle(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def test_files_that_are_not_json_are_named(weights):
         ("components", [], "components is"),
         ("default_style", "cubist", "default_style is 'cubist'"),
         ("default_steps", 3, "default_steps is 3"),
-        ("sampler", {"kind": "few_step", "times": {"4": [1.0, 0.5]}}, "sampler: times: 4"),
+        ("sampler", {"kind": "euler", "times": {"4": [1.0, 0.5]}}, "sampler: times: 4"),
     ],
 )
 def test_pipeline_constants_that_cannot_work_are_refused(key, value, message, weights):

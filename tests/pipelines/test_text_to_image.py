@@ -9,6 +9,7 @@ from PIL import Image
 import mobigen
 from mobigen.errors import BundleError, InputError, MobigenWarning, WeightsError
 from mobigen.pipelines import TextToImagePipeline
+from mobigen.pipelines.text_to_image import _to_pixels
 
 
 def pixels(output):
@@ -44,6 +45,17 @@ def test_nothing_hides_behind_full_transparency(pipeline):
     assert clear.any()
     assert not images[clear].any()
     assert images[~clear].any()
+
+
+def test_colour_fades_with_the_last_of_alpha_and_that_is_not_seen():
+    alpha = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    planes = np.concatenate([np.full((3, 1, 256), 0.8, np.float32), alpha[None]])
+    pixels = _to_pixels(planes)[0].astype(float)
+    assert np.abs(np.diff(pixels[:, 0])).max() <= 255 / 16  # a level of alpha changes no colour by more
+    np.testing.assert_array_equal(pixels[16:, :3], 204)
+    np.testing.assert_array_equal(pixels[:, 3], np.arange(256))
+    seen = pixels[:, :3] * pixels[:, 3:] / 255
+    assert np.abs(seen - 0.8 * pixels[:, 3:]).max() < 4
 
 
 def test_several_prompts_and_pictures_come_in_order_with_their_seeds(pipeline):
@@ -203,18 +215,6 @@ def test_torch_agrees_with_litert(exported_bundle, tiny_weights, pipeline):
     by_torch = research("a red apple", seed=7, output_type="np").images[0].astype(float)
     by_litert = pipeline("a red apple", seed=7, output_type="np").images[0].astype(float)
     assert 20 * np.log10(255 / np.sqrt(((by_torch - by_litert) ** 2).mean() + 1e-9)) > 35
-
-
-def test_a_few_step_bundle_works_too(bundle_folder):
-    path = bundle_folder / "metadata.json"
-    values = json.loads(path.read_text())
-    values["pipeline"]["sampler"] = {"kind": "few_step", "times": {"4": [1.0, 0.75, 0.5, 0.25]}}
-    path.write_text(json.dumps(values))
-    renoised = mobigen.load(bundle_folder)
-    assert renoised.steps == (4,)
-    steps = []
-    renoised("a fox", seed=1, callback_on_step_end=lambda _, step, time, state: steps.append(time))
-    assert steps == [1.0, 0.75, 0.5, 0.25]
 
 
 def test_an_unknown_backend_is_refused(exported_bundle):

@@ -15,8 +15,8 @@ from mobigen.models.text_encoder import TextEncoder
 from mobigen.train import evaluate
 
 SAMPLERS = {
-    "few_step": {"kind": "few_step", "times": {"1": [1.0], "2": [1.0, 0.5]}},
-    "euler": {"kind": "euler", "guidance": 3.0, "times": {"2": [1.0, 0.5, 0.0]}},
+    "folded in": {"kind": "euler", "times": {"1": [1.0, 0.0], "2": [1.0, 0.5, 0.0]}},
+    "guided": {"kind": "euler", "guidance": 3.0, "times": {"2": [1.0, 0.5, 0.0]}},
 }
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mobigen.runtime.quiet import quiet_descriptors
+from mobigen.quiet import quiet_descriptors
 
 
 def test_only_the_named_descriptor_is_silent(capfd):
@@ -27,7 +27,7 @@ def test_an_error_ends_the_silence(capfd):
 def test_a_process_without_standard_error():
     program = """
 import os
-from mobigen.runtime.quiet import quiet_descriptors
+from mobigen.quiet import quiet_descriptors
 os.close(2)
 with quiet_descriptors(1, 2):
     os.write(1, b"native")
