@@ -4,7 +4,7 @@ The encoder is MobileNetV2 (Sandler et al., arXiv 1801.04381), whose ImageNet we
 universal bottlenecks; its saliency head gives the first mask before any click. The decoder sees clicks, box and the
 previous mask as maps, and how much every place resembles the places clicked on, at 1/16 first and finer on the way up.
 Edges come from features at 1/2, which either network adds to its mask last.
-Budget at 512x512: encoder 2.1 M parameters, 1.8 GMACs; decoder 0.22 M parameters, 0.25 GMACs, for phone CPUs.
+Budget at 512x512: encoder 2.2 M parameters, 1.8 GMACs; decoder 0.23 M parameters, 0.25 GMACs, for phone CPUs.
 `fuse()` gives the deploy form of either: one convolution where training has several branches.
 """
 
