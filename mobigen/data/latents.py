@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from mobigen.models.text_encoder import TextEncoder
 __all__ = ["CaptionTable", "Conditions", "LatentSet", "encode_captions", "encode_pictures"]
 
 CHUNK = 256  # pictures or captions a forward pass
+NOISE = 1.2  # at most, of the states' own deviation: as far as a word lies from another of much the same meaning
+MEASURED = 4096  # captions whose states give that deviation
 
 
 class Conditions(NamedTuple):
@@ -36,6 +39,16 @@ class Conditions(NamedTuple):
         """With neither words nor style where `dropped` (B,) is True."""
         kept = (~dropped).to(self.text_mask.dtype)[:, None]
         return Conditions(self.text_states, self.text_mask * kept, self.style * kept)
+
+    def disturbed(self, deviation: Tensor, generator: torch.Generator) -> Conditions:
+        """With words a little beside themselves: noise of up to NOISE times `deviation` (D,), more or less a caption.
+
+        In so many dimensions noise takes no name for another. A network that has to see through it takes a word that
+        it has not met for the nearest that it has.
+        """
+        strength = NOISE * torch.rand(len(self.text_states), 1, 1, generator=generator, device=deviation.device)
+        noise = torch.randn(self.text_states.shape, generator=generator, device=deviation.device)
+        return self._replace(text_states=self.text_states + strength * deviation * noise)
 
     def nothing(self) -> Conditions:
         """Without words and style, for the unconditional model."""
@@ -70,10 +83,17 @@ class LatentSet:
     table: CaptionTable
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Conditions]:
-        """`count` random latents (count, C, h, w) in float32 with a random caption of each."""
+        """`count` random latents (count, C, h, w) in float32 with a random caption of each, somewhat disturbed."""
         picture = draw_indices(len(self.latents), count, generator)
         movement = draw_indices(self.latents.shape[1], count, generator)
-        return self.latents[picture, movement].float(), self.table.conditions(picture, generator)
+        conditions = self.table.conditions(picture, generator).disturbed(self.deviation, generator)
+        return self.latents[picture, movement].float(), conditions
+
+    @cached_property
+    def deviation(self) -> Tensor:
+        """The standard deviation of each channel of the captions' states (D,)."""
+        some = slice(0, MEASURED)
+        return self.table.states[some][self.table.masks[some] > 0].float().std(0)
 
     def save(self, path: Path, made_from: str) -> None:
         """Writes one file; `made_from` says what the latents depend on, see `was_made_from`."""

@@ -1,4 +1,4 @@
-"""A training step as a CUDA graph: a small network takes longer to launch than to compute, and this launches it whole."""
+"""A training step as a CUDA graph: small networks take longer to launch than to compute; this launches all at once."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ def test_chunks_do_not_matter(stickers, monkeypatch):
     torch.testing.assert_close(encode_pictures(stickers, tiny(Encoder), 1, CPU), whole)
 
 
-def test_a_draw_is_a_picture_with_one_of_its_captions(latents):
+def test_a_draw_is_a_picture_with_one_of_its_captions(latents, monkeypatch):
+    monkeypatch.setattr("mobigen.data.latents.NOISE", 0)
     drawn, conditions = latents.draw(20, source())
     table = latents.table
     for latent, states, mask, style in zip(drawn, *conditions, strict=True):
@@ -76,6 +77,25 @@ def test_a_draw_is_a_picture_with_one_of_its_captions(latents):
         assert any(torch.equal(mask, table.masks[row].float()) for row in rows)
         assert style.tolist() == [float(index == table.styles[picture]) for index in range(7)]
     assert torch.equal(latents.draw(20, source())[0], drawn)
+
+
+def test_states_are_disturbed_by_as_much_as_they_deviate_or_less():
+    told = Conditions(torch.randn(300, TOKENS, 16, generator=source()), torch.ones(300, TOKENS), torch.eye(7)[:1])
+    deviation = torch.linspace(0.1, 2, 16)
+    disturbed = told.disturbed(deviation, source(1))
+    noise = (disturbed.text_states - told.text_states) / deviation
+    strength = noise.flatten(1).std(1)
+    assert strength.max() < 1.2 * 1.25
+    assert strength.min() < 0.1
+    assert strength.mean().item() == pytest.approx(0.6, abs=0.05)  # evenly from 0 to 1.2
+    assert noise.mean().abs() < 0.03
+    assert disturbed.text_mask is told.text_mask
+    assert disturbed.style is told.style
+
+
+def test_the_deviation_is_that_of_words_not_of_padding(latents):
+    words = latents.table.states[latents.table.masks > 0].double().numpy()
+    torch.testing.assert_close(latents.deviation, torch.tensor(words.std(0, ddof=1)).float(), rtol=1e-3, atol=1e-4)
 
 
 def test_the_cache_is_what_was_saved_and_knows_what_it_was_made_from(latents, tmp_path):
