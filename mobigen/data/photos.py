@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +25,6 @@ from mobigen.errors import InputError
 __all__ = ["PairSource", "Pairs", "PhotoCrops", "PhotoSet", "draw_pairs", "load_photos", "read_photos", "reduce"]
 
 CHUNK = 16  # photos decoded at once
-REDUCED = (1, 2, 3)  # times that photos are reduced: what is soft in full size is sharp then, and edges lie closer
-LEAST = 288  # pixels a side of a reduced photo; one below is left out, as its crops would all be the same
 MARGIN = 4  # small pixels around a crop, more than the cubic reads: so no border in a batch is made up
 
 
@@ -43,11 +41,10 @@ PairSource = Callable[[int, torch.Generator], Pairs]  # count, source of randomn
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """Photos end to end: `pixels` (N, 3) of uint8 RGB, and in order the (height, width) and the reduction of each."""
+    """Photos end to end: `pixels` (N, 3) of uint8 RGB, and the (height, width) of each in order."""
 
     pixels: Tensor
     sizes: Sequence[tuple[int, int]]
-    factors: Sequence[int]
 
 
 def read_photos(folder: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
@@ -68,7 +65,7 @@ def _decode(name: str, encoded: bytes) -> NDArray[np.uint8]:
 
 
 def load_photos(folder: Path, cache: Path) -> PhotoSet:
-    """Reads a folder as `read_photos`, or `cache` if an earlier run has decoded the same; reductions follow each photo.
+    """Reads a folder as `read_photos`, or `cache` if an earlier run has decoded the same.
 
     Args:
         folder: holds `*.tar` shards with pictures, or pictures.
@@ -77,52 +74,41 @@ def load_photos(folder: Path, cache: Path) -> PhotoSet:
     Raises:
         InputError: as `read_photos`.
     """
-    listing, origin = cache / "photos.json", _fingerprint(folder)
-    if not listing.is_file() or json.loads(listing.read_text()).get("origin") != origin:
-        _fill(folder, cache, origin)
-    photos = json.loads(listing.read_text())["photos"]
-    count = sum(height * width for height, width, _ in photos)
+    listing, files = cache / "photos.json", _fingerprint(folder)
+    if not listing.is_file() or json.loads(listing.read_text())["files"] != files:
+        _fill(folder, cache, files)
+    sizes = [(height, width) for height, width in json.loads(listing.read_text())["sizes"]]
+    count = sum(height * width for height, width in sizes)
     pixels = np.memmap(cache / "photos.rgb", np.uint8, mode="c", shape=(count, 3))
-    sizes = [(height, width) for height, width, _ in photos]
-    return PhotoSet(torch.from_numpy(pixels), sizes, [factor for _, _, factor in photos])
+    return PhotoSet(torch.from_numpy(pixels), sizes)
 
 
 def _fingerprint(folder: Path) -> list[list[Any]]:
-    """Changes when a file is written, or when photos are to be reduced otherwise."""
-    files = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.iterdir())]
-    return [[*REDUCED, LEAST], *files]
+    """Changes when a file is written."""
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.iterdir())]
 
 
-def _fill(folder: Path, cache: Path, origin: list[list[Any]]) -> None:
+def _fill(folder: Path, cache: Path, files: list[list[Any]]) -> None:
     """Decodes on threads, in order; the listing, which vouches for the pixels, goes first and comes last."""
     cache.mkdir(parents=True, exist_ok=True)
-    listing, photos = cache / "photos.json", []
+    listing, sizes = cache / "photos.json", []
     listing.unlink(missing_ok=True)
     encoded = read_pictures(folder)
     with (cache / "photos.rgb").open("wb") as pixels, ThreadPoolExecutor() as pool:
         while chunk := list(islice(encoded, CHUNK)):
-            for photo, factor in chain.from_iterable(pool.map(lambda each: _reductions(_decode(*each)), chunk)):
+            for photo in pool.map(lambda each: _decode(*each), chunk):
                 pixels.write(photo.tobytes())
-                photos.append((*photo.shape[:2], factor))
+                sizes.append(photo.shape[:2])
     partial = listing.with_suffix(".partial")
-    partial.write_text(json.dumps({"origin": origin, "photos": photos}))
+    partial.write_text(json.dumps({"files": files, "sizes": sizes}))
     partial.replace(listing)
-
-
-def _reductions(photo: NDArray[np.uint8]) -> list[tuple[NDArray[np.uint8], int]]:
-    """A photo (H, W, 3), and its reductions that are not too small, each with its factor."""
-    large = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
-    factors = [factor for factor in REDUCED[1:] if min(photo.shape[:2]) >= factor * LEAST]
-    reduced = [(reduce(large, factor)[0].permute(1, 2, 0) * 255).round().byte().numpy() for factor in factors]
-    return [(photo, 1), *zip(reduced, factors, strict=True)]
 
 
 class PhotoCrops:
     """Random squares of a set's photos on the training device, more of them where there is more to see.
 
     Skies and blurred grounds teach a network little, and are most of many photos: where a square lies is drawn by the
-    detail of CELL x CELL pixels. A reduced photo, which has fewer of them, is drawn as often as the photo itself.
-    Photos that take less than half of the device's memory live there.
+    detail of CELL x CELL pixels. Photos that take less than half of the device's memory live there.
     """
 
     CELL = 64
@@ -139,9 +125,8 @@ class PhotoCrops:
         self.smallest = min(min(size) for size in photos.sizes)
         parts = zip(pixels.split(areas), photos.sizes, strict=True)
         found = [self._cells(index, part.unflatten(0, size)) for index, (part, size) in enumerate(parts)]
-        details = [detail * factor**2 for (_, detail), factor in zip(found, photos.factors, strict=True)]
         self.cells = torch.cat([places for places, _ in found]).to(device)  # (M, 3): photo, top, left
-        self.ends = torch.cat(details).double().cumsum(0).to(device)
+        self.ends = torch.cat([detail for _, detail in found]).double().cumsum(0).to(device)
 
     def _cells(self, index: int, photo: Tensor) -> tuple[Tensor, Tensor]:
         """The cells of a photo, (M, 3) of its number, top and left, and the detail of each (M,)."""

@@ -36,7 +36,6 @@ def test_photos_are_decoded_in_order_and_once(folder, tmp_path, monkeypatch):
     loaded = load_photos(folder, tmp_path)
     expected = [pixels for _, pixels in read_photos(folder)]
     assert loaded.sizes == [(80, 96)] * 3
-    assert loaded.factors == [1, 1, 1]
     np.testing.assert_array_equal(loaded.pixels.numpy(), np.concatenate([each.reshape(-1, 3) for each in expected]))
     monkeypatch.setattr(photos_module, "_fill", None)
     assert torch.equal(load_photos(folder, tmp_path).pixels, loaded.pixels)
@@ -47,31 +46,6 @@ def test_other_files_are_decoded_anew(tmp_path):
     load_photos(tmp_path / "data", tmp_path / "cache")
     write_synthetic_photos(tmp_path / "data", 2, seed=1)
     assert len(load_photos(tmp_path / "data", tmp_path / "cache").sizes) == 2
-
-
-@pytest.fixture
-def reduced(monkeypatch):
-    monkeypatch.setattr(photos_module, "REDUCED", (1, 2, 3))
-    monkeypatch.setattr(photos_module, "LEAST", 30)
-
-
-def test_reductions_follow_each_photo_but_for_those_too_small(reduced, tmp_path):
-    photos = [draw_photo(*size, np.random.default_rng(0)) for size in ((91, 120), (60, 71), (59, 200))]
-    for index, photo in enumerate(photos):
-        Image.fromarray(photo).save(tmp_path / f"{index}.png")
-    loaded = load_photos(tmp_path, tmp_path / "cache")
-    assert loaded.factors == [1, 2, 3, 1, 2, 1]
-    assert loaded.sizes == [(120, 91), (60, 45), (40, 30), (71, 60), (35, 30), (200, 59)]
-    third = loaded.pixels.split([height * width for height, width in loaded.sizes])[2].reshape(40, 30, 3).numpy()
-    expected = Image.fromarray(photos[0]).resize((30, 40), Image.Resampling.BICUBIC)
-    assert np.abs(third.astype(int) - np.asarray(expected)).mean() < 0.7
-
-
-def test_photos_are_decoded_anew_for_other_reductions(reduced, tmp_path, monkeypatch):
-    Image.fromarray(draw_photo(64, 64, np.random.default_rng(0))).save(tmp_path / "a.png")
-    assert load_photos(tmp_path, tmp_path / "cache").factors == [1, 2]
-    monkeypatch.setattr(photos_module, "REDUCED", (1,))
-    assert load_photos(tmp_path, tmp_path / "cache").factors == [1]
 
 
 def test_pictures_may_lie_in_the_folder_itself(tmp_path):
@@ -112,7 +86,7 @@ def numbered(height=16, width=24):
     """A photo whose pixels say where they are."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     pixels = torch.stack([rows, columns, torch.zeros_like(rows)], dim=-1).to(torch.uint8)
-    return PhotoCrops(PhotoSet(pixels.reshape(-1, 3), [(height, width)], [1]), torch.device("cpu"))
+    return PhotoCrops(PhotoSet(pixels.reshape(-1, 3), [(height, width)]), torch.device("cpu"))
 
 
 def test_crops_are_squares_of_the_photo_in_all_eight_ways():
@@ -137,16 +111,9 @@ def test_every_place_can_be_drawn_and_borders_are_kept():
 def test_there_are_more_crops_where_there_is_more_to_see():
     pixels = torch.full((256, 256, 3), 90, dtype=torch.uint8)
     pixels[:64, :64] = torch.randint(0, 256, (64, 64, 3), generator=source(), dtype=torch.uint8)
-    crops = PhotoCrops(PhotoSet(pixels.reshape(-1, 3), [(256, 256)], [1]), torch.device("cpu"))
+    crops = PhotoCrops(PhotoSet(pixels.reshape(-1, 3), [(256, 256)]), torch.device("cpu"))
     busy = (crops.draw(300, 16, source()).std((1, 2, 3)) > 0.05).float().mean()
     assert 0.5 < busy < 0.98  # by area, 0.08
-
-
-def test_a_reduced_photo_is_drawn_as_often_as_the_photo():
-    pixels = torch.cat([torch.zeros(256 * 256, 3), torch.ones(128 * 128, 3)]).to(torch.uint8)
-    crops = PhotoCrops(PhotoSet(pixels, [(256, 256), (128, 128)], [1, 2]), torch.device("cpu"))
-    share = (crops.draw(1000, 8, source()) > 0).float().mean()
-    assert 0.45 < share < 0.55
 
 
 def test_photos_that_are_too_small_are_refused(crops):
