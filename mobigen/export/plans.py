@@ -18,6 +18,7 @@ PLANS: dict[str, Plan] = {
         "coreml": {"text_encoder": "float16", "denoiser": "int8", "decoder": "palette6"},
     },
     "upscale-x2": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "upscale-x2-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3-int8": {"litert": {"upscaler": "uint8-full"}, "coreml": {"upscaler": "int8"}},

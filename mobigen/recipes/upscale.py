@@ -40,11 +40,11 @@ class Plan(NamedTuple):
 
 PLANS: dict[str, Plan] = {
     "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 10}, 12),
-    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 5, "fold": 2}, 8),
+    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 10, "fold": 2}, 9),
     "upscale-x3": Plan(PlainUpscaler, {"scale": 3, "width": 32, "depth": 8}, 12),
     "upscale-x3-fast": Plan(PlainUpscaler, {"scale": 3, "width": 16, "depth": 6}, 8),
-    "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 9}, 20),
-    "upscale-x4-fast": Plan(PlainUpscaler, {"scale": 4, "width": 32, "depth": 10}, 8),
+    "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 10}, 20),
+    "upscale-x4-fast": Plan(PlainUpscaler, {"scale": 4, "width": 32, "depth": 6}, 8),
     **{f"sesr-{name.lower()}-x2": Plan(SESR, {"scale": 2, **SIZES[name]._asdict()}, 10) for name in SIZES},
     "xlsr-x3": Plan(XLSR, {"scale": 3}, 10, 2e-3),
     "abpn-x3": Plan(ABPN, {"scale": 3}, 10, 1e-3),
