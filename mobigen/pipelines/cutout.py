@@ -248,7 +248,8 @@ class CutoutPredictor:
             InputError: no photo, or `points_per_side` is not accepted.
         """
         photo = self._known()
-        answers = self._answers(photo, np.array(list(grid(*photo.pixels.shape[:2], points_per_side))))
+        places = grid(photo.letterbox.height, photo.letterbox.width, points_per_side)
+        answers = self._answers(photo, np.array(list(places)))
         least = min_area * answers[0].logits.size
         found = [
             each
