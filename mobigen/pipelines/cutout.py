@@ -14,7 +14,7 @@ from mobigen.errors import BundleError, InputError
 from mobigen.first_mask import SURENESS, means_first_mask
 from mobigen.letterbox import Letterbox
 from mobigen.pipelines.clicks import check_box, check_clicks, check_mask, check_photo
-from mobigen.pipelines.everything import Candidate, grid, keep_different, record, stability
+from mobigen.pipelines.everything import Candidate, agreement, grid, keep_different, record, stability
 from mobigen.pipelines.matting import cut_out
 from mobigen.pipelines.specks import without_specks
 from mobigen.runtime import Component, load_component
@@ -224,10 +224,11 @@ class CutoutPredictor:
     def everything(
         self,
         points_per_side: int = 16,
-        pred_iou_thresh: float = 0.75,
-        stability_score_thresh: float = 0.5,  # the shipped model gives timid probabilities, and low scores
+        pred_iou_thresh: float = 0.55,
+        stability_score_thresh: float = 0.0,  # the shipped model's probabilities are timid: right masks may have none
         nms_thresh: float = 0.7,
         min_area: float = 0.0005,
+        agreement_thresh: float = 0.4,
     ) -> list[dict[str, Any]]:
         """All objects, the largest first, with the fields of SAM's automatic mask generator.
 
@@ -237,6 +238,7 @@ class CutoutPredictor:
             stability_score_thresh: the least IoU of a mask with itself at thresholds a little higher and lower.
             nms_thresh: the most IoU that a mask may share with a better one.
             min_area: the least share of the photo.
+            agreement_thresh: of the clicks in a mask, the least share that is answered with much the same mask.
 
         Returns:
             Dictionaries with segmentation (H, W) of bool, area, bbox (x, y, width, height), predicted_iou,
@@ -246,18 +248,17 @@ class CutoutPredictor:
             InputError: no photo, or `points_per_side` is not accepted.
         """
         photo = self._known()
-        nothing = np.zeros((1, 1, self._side, self._side), np.float32)
-        height, width = (side // 2 for side in photo.letterbox.inner)
-        least = min_area * height * width
-        found, on = [], np.ones(1, np.int32)
-        for click in grid(photo.letterbox.height, photo.letterbox.width, points_per_side):
-            masks, scores = self._decode(photo, np.array([click]), on, nothing)
-            for logits, score in zip(masks[:, :height, :width], scores, strict=True):
-                steady = stability(logits)
-                sure = score >= pred_iou_thresh and steady >= stability_score_thresh
-                if sure and np.count_nonzero(logits > 0) >= least:
-                    clean = without_specks(logits, self._cells(photo, np.array([click])), on)
-                    found.append(Candidate(clean, click, float(score), steady))
+        places = grid(photo.letterbox.height, photo.letterbox.width, points_per_side)
+        answers = self._answers(photo, np.array(list(places)))
+        least = min_area * answers[0].logits.size
+        found = [
+            each
+            for each in answers
+            if each.iou >= pred_iou_thresh
+            and each.stability >= stability_score_thresh
+            and each.agreement >= agreement_thresh
+            and np.count_nonzero(each.logits > 0) >= least
+        ]
         kept = keep_different(found, nms_thresh)
         records = [record(each, photo.letterbox.restore_inner) for each in kept]
         return sorted(records, key=lambda each: -each["area"])
@@ -268,6 +269,21 @@ class CutoutPredictor:
         if self._photo is None:
             raise InputError("there is no photo yet; call set_image first")
         return self._photo
+
+    def _answers(self, photo: _Photo, clicks: np.ndarray) -> list[Candidate]:
+        """The mask that is expected to be best for each of `clicks` (N, 2), without what lies beside the photo."""
+        nothing = np.zeros((1, 1, self._side, self._side), np.float32)
+        height, width = (side // 2 for side in photo.letterbox.inner)
+        on, cells, answers = np.ones(1, np.int32), self._cells(photo, clicks), []
+        for click, cell in zip(clicks, cells, strict=True):
+            masks, scores = self._decode(photo, click[None], on, nothing)
+            logits = masks[scores.argmax(), :height, :width]
+            answers.append((without_specks(logits, cell[None], on), float(scores.max()), stability(logits)))
+        agreed = agreement(np.stack([logits > 0 for logits, _, _ in answers]), cells)
+        return [
+            Candidate(logits, (float(x), float(y)), score, steady, float(share))
+            for (logits, score, steady), (x, y), share in zip(answers, clicks, agreed, strict=True)
+        ]
 
     def _seen(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The logits (1, 1, s, s) that a person has seen who clicks like this.

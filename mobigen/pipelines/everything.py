@@ -8,19 +8,21 @@ import numpy as np
 
 from mobigen.errors import InputError
 
-__all__ = ["Candidate", "grid", "keep_different", "record", "run_lengths", "stability"]
+__all__ = ["Candidate", "agreement", "grid", "keep_different", "record", "run_lengths", "stability"]
 
 MARGIN = 1.0  # of logits, by which a stable mask may be moved
+ALIKE = 0.7  # IoU from which the answers to two clicks are one object
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A mask that answers a click of the grid: logits (h, w), the click (x, y), and the two scores."""
+    """The mask that answers a click of the grid: logits (h, w), the click (x, y), and its scores."""
 
     logits: np.ndarray
     click: tuple[float, float]
     iou: float
     stability: float
+    agreement: float
 
 
 def grid(height: int, width: int, side: int) -> Iterator[tuple[float, float]]:
@@ -44,20 +46,41 @@ def stability(logits: np.ndarray) -> float:
     return np.count_nonzero(logits > MARGIN) / outer if outer else 0.0
 
 
+def agreement(masks: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """How many of the clicks in a mask mean it too: an object is found from wherever it is clicked on.
+
+    Args:
+        masks: (N, h, w) of bool, the answer to each click.
+        cells: (N, 2), x and y of each click in cells of a mask.
+
+    Returns:
+        (N,): of the clicks in each mask, the share whose answer has an IoU of ALIKE or more with it; 0 without any.
+    """
+    height, width = masks.shape[1:]
+    x, y = cells.round().astype(int).clip(0, (width - 1, height - 1)).T
+    inside = masks[:, y, x]
+    agreed = inside & (_overlaps(masks) >= ALIKE)
+    return agreed.sum(1) / np.maximum(inside.sum(1), 1)
+
+
 def keep_different(candidates: list[Candidate], overlap: float) -> list[Candidate]:
     """The best first, and none whose IoU with a better one is above `overlap`."""
-    ordered = sorted(candidates, key=lambda each: -each.iou * each.stability)
+    ordered = sorted(candidates, key=lambda each: -each.iou * each.agreement)
     if not ordered:
         return []
-    masks = np.stack([(each.logits > 0).ravel() for each in ordered]).astype(np.float32)
-    areas = masks.sum(1)
-    shared = masks @ masks.T
-    overlaps = shared / np.maximum(areas[:, None] + areas[None] - shared, 1)
+    overlaps = _overlaps(np.stack([each.logits > 0 for each in ordered]))
     kept: list[int] = []
     for index in range(len(ordered)):
         if not kept or overlaps[index, kept].max() <= overlap:
             kept.append(index)
     return [ordered[index] for index in kept]
+
+
+def _overlaps(masks: np.ndarray) -> np.ndarray:
+    """IoU of each of N masks (N, h, w) with each other: (N, N)."""
+    flat = masks.reshape(len(masks), -1).astype(np.float32)
+    areas, shared = flat.sum(1), flat @ flat.T
+    return shared / np.maximum(areas[:, None] + areas[None] - shared, 1)
 
 
 def record(candidate: Candidate, restore: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:

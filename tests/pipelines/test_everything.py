@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobigen.pipelines.clicks import thin_stroke
-from mobigen.pipelines.everything import Candidate, grid, keep_different, run_lengths, stability
+from mobigen.pipelines.everything import Candidate, agreement, grid, keep_different, run_lengths, stability
 
 
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 64))
@@ -26,10 +26,10 @@ def test_stability_is_the_iou_of_two_cuts():
     assert stability(np.full((2, 2), -9.0)) == 0
 
 
-def candidate(rows, iou, size=16):
+def candidate(rows, iou, size=16, agreement=1.0):
     logits = np.full((size, size), -5.0)
     logits[rows] = 5
-    return Candidate(logits, (0.0, 0.0), iou, 1.0)
+    return Candidate(logits, (0.0, 0.0), iou, 1.0, agreement)
 
 
 def test_of_masks_alike_the_best_is_kept():
@@ -37,6 +37,21 @@ def test_of_masks_alike_the_best_is_kept():
     assert keep_different([worse, better, other], 0.7) == [better, other]
     assert keep_different([worse, better, other], 0.95) == [better, worse, other]
     assert keep_different([], 0.7) == []
+
+
+def test_the_best_is_sure_and_agreed_upon():
+    agreed, sure = candidate(slice(0, 8), 0.8), candidate(slice(0, 9), 0.9, agreement=0.5)
+    assert keep_different([sure, agreed], 0.7) == [agreed]
+
+
+def test_agreement_is_the_share_of_clicks_in_a_mask_that_mean_it():
+    masks = np.zeros((4, 6, 10), bool)
+    masks[:2, :, :5] = True  # two clicks on the left mean the left half
+    masks[2, 0, 0] = True  # one there means a cell
+    masks[3, :, 5:] = True  # one on the right
+    cells = np.array([[1.2, 2.0], [3.0, 4.0], [0.0, 0.0], [12.0, 9.0]])  # the last one is beside the photo
+    np.testing.assert_allclose(agreement(masks, cells), [2 / 3, 2 / 3, 1, 1])
+    assert agreement(np.zeros((1, 6, 10), bool), cells[:1]) == [0]
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
