@@ -5,7 +5,7 @@ and skips over the trunk each cost a pass over memory (PReLU takes a third of SE
 none; training finds its way by identities inside the kernels instead. The last convolution sees the input beside the
 features, and begins as bilinear enlargement: a residual in image space, learnable, for the price of a copy. With
 `fold` 2, squares of 2x2 pixels become channels first: a quarter of the positions, twice the field of view, and for the
-same multiply-adds four times the parameters in three quarters of the time: XNNPACK's kernels are full at 32 channels.
+same multiply-adds four times the parameters in four fifths of the time: XNNPACK's kernels are full at 32 channels.
 What it costs is features: half as many a pixel. Photos come out alike, hard edges do not: a butterfly 0.6 dB worse.
 Widths are multiples of 32, the lanes of two vectors; another width costs as much as the next multiple.
 """
