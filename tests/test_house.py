@@ -23,7 +23,7 @@ RUNTIME = {
     "bundle": {"errors", "signature", "registry", "record", "metadata"},
     "media": {"errors"},
     "letterbox": {"errors"},
-    "first_mask": set(),
+    "answers": set(),
     "png": {"media"},
     "quiet": set(),
     "video": {"errors", "quiet"},
@@ -38,7 +38,7 @@ RUNTIME = {
         "bundle",
         "media",
         "letterbox",
-        "first_mask",
+        "answers",
         "luma",
         "bicubic",
         "sampling",
@@ -51,7 +51,7 @@ RUNTIME = {
 }
 FOUNDATION = {"errors", "signature"}
 TOOLS = FOUNDATION | {  # free for the making half
-    *("", "registry", "sampling", "media", "letterbox", "first_mask", "luma", "bicubic"),
+    *("", "registry", "sampling", "media", "letterbox", "answers", "luma", "bicubic"),
 }
 MAKING = {
     "nn": FOUNDATION,

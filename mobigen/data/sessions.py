@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mobigen.answers import AGREEMENT, SURENESS
 from mobigen.data.clicks import STROKE_POINTS, box_labels, correction, draw_box, draw_click, draw_stroke, surroundings
 from mobigen.data.pieces import altered, cells, divided
 from mobigen.data.scenes import Scenes
-from mobigen.first_mask import AGREEMENT, SURENESS
 from mobigen.nn.prompts import PADDING, POSITIVE
 
 __all__ = ["ClickSession", "begin"]

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from mobigen import __version__
+from mobigen.answers import SURENESS, best_answer, means_first_mask
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError
-from mobigen.first_mask import SURENESS, means_first_mask
 from mobigen.letterbox import Letterbox
 from mobigen.pipelines.clicks import check_box, check_clicks, check_mask, check_photo
 from mobigen.pipelines.everything import Candidate, agreement, grid, keep_different, record, stability
@@ -147,7 +147,8 @@ class CutoutPredictor:
             point_labels: (N,), 1 on the object, 0 beside it.
             box: (4,) x0, y0, x1, y1 in pixels of the photo.
             mask_input: (1, s, s) logits of an earlier call, to be changed by the clicks.
-            multimask_output: three masks; or the one that is expected to be best.
+            multimask_output: three masks; or the one that is expected to be best, after a further click also for being
+                like the mask so far.
             return_logits: masks as float32 instead of bool, above 0 on the object.
 
         Without a click on the object, box or mask, clicks beside it take away from the first mask, `saliency`.
@@ -170,7 +171,8 @@ class CutoutPredictor:
         mask = self._seen(photo, points, labels) if mask_input is None else check_mask(mask_input, self._side)
         logits, scores = self._decode(photo, points, labels, mask)
         if not multimask_output:
-            best = int(scores.argmax())
+            corrected = mask_input is not None or not _first_prompt(labels).all()
+            best = best_answer(logits > 0, scores, mask[0, 0] > 0 if corrected else None)
             logits, scores = logits[best : best + 1], scores[best : best + 1]
         clean = np.stack([without_specks(each, self._cells(photo, points), labels) for each in logits])
         return self._restored(photo, clean, return_logits), scores, logits
@@ -292,8 +294,7 @@ class CutoutPredictor:
         """
         if not labels.any():
             return photo.saliency[None, None]
-        corners = labels > 1
-        first = corners if corners.any() else np.arange(len(labels)) == labels.argmax()
+        first = _first_prompt(labels)
         before = self._before(photo, points[first], labels[first])
         return before if first.all() else self._best(photo, points[first], labels[first], before)
 
@@ -334,6 +335,14 @@ class CutoutPredictor:
         """(C, s, s) -> (C, H, W), one by one: of a large photo, all at once would take gigabytes."""
         restored = (photo.letterbox.restore(each) for each in logits)
         return np.stack([each if as_logits else each > self.mask_threshold for each in restored])
+
+
+def _first_prompt(labels: np.ndarray) -> np.ndarray:
+    """Which of the clicks and corners (N,) of bool begin: the box, or else the first click on the object, if any."""
+    corners = labels > 1
+    if corners.any():
+        return corners
+    return (np.arange(len(labels)) == labels.argmax()) & labels.any() if len(labels) else corners
 
 
 def _middle(region: np.ndarray) -> tuple[int, int]:

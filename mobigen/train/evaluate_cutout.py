@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from mobigen.answers import SURENESS, best_answer, means_first_mask
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.errors import InputError
-from mobigen.first_mask import SURENESS, means_first_mask
 from mobigen.media import contact_sheet
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
-from mobigen.train.segment import Answer, best_mask
 from mobigen.train.segment_scores import boundary_f, iou, next_click, saliency_scores
 
 __all__ = ["CLICKS", "evaluate_cutout"]
@@ -83,10 +82,11 @@ class Judge:
 
         As in the pipeline, a first click that means what stands out goes with the first mask.
         """
-        if logits is None:
-            logits = torch.zeros_like(photo.first)
-            if len(clicks) == 1 and self._means_first_mask(photo, clicks[0], logits):
-                logits = SURENESS * photo.first
+        if logits is not None:
+            return self._decode(photo, clicks, logits, corrects=True)
+        logits = torch.zeros_like(photo.first)
+        if len(clicks) == 1 and self._means_first_mask(photo, clicks[0], logits):
+            logits = SURENESS * photo.first
         return self._decode(photo, clicks, logits)
 
     def _means_first_mask(self, photo: Photo, click: Click, nothing: Tensor) -> bool:
@@ -94,13 +94,17 @@ class Judge:
         first = photo.saliency > 0.5
         return bool(first[int(y), int(x)]) and means_first_mask(self._decode(photo, [click], nothing)[0], first)
 
-    def _decode(self, photo: Photo, clicks: Sequence[Click], logits: Tensor) -> tuple[Mask, Tensor]:
+    def _decode(
+        self, photo: Photo, clicks: Sequence[Click], logits: Tensor, corrects: bool = False
+    ) -> tuple[Mask, Tensor]:
         places = torch.zeros(1, self.decoder.points, 2, device=self.device)
         labels = torch.full((1, self.decoder.points), -1, dtype=torch.int32, device=self.device)
         for index, (place, label) in enumerate(clicks):
             places[0, index], labels[0, index] = torch.tensor(place), label
-        best = best_mask(Answer(*self.decoder(*photo.features, places, labels, logits)))
-        return self._full(best, photo.labels.shape) > 0, best
+        masks, expected = self.decoder(*photo.features, places, labels, logits)
+        before = (logits[0, 0] > 0).cpu().numpy() if corrects else None
+        best = best_answer((masks[0] > 0).cpu().numpy(), expected[0].cpu().numpy(), before)
+        return self._full(masks[:, best : best + 1], photo.labels.shape) > 0, masks[:, best : best + 1]
 
     def _full(self, values: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """(1, 1, s, s) -> what the photo takes of the square, `shape`."""

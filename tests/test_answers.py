@@ -1,0 +1,52 @@
+"""Which answers to a click are much the same as the first mask, and which of several is meant."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mobigen.answers import best_answer, means_first_mask
+
+masks = arrays(bool, (4, 5))
+
+
+@given(masks, masks)
+def test_it_is_symmetric_and_true_of_the_mask_itself(one, other):
+    assert means_first_mask(one, one)
+    assert means_first_mask(one, other) == means_first_mask(other, one)
+
+
+@pytest.mark.parametrize(("shared", "same"), [(7, True), (6, False)])
+def test_seven_tenths_have_to_be_shared(shared, same):
+    first, found = np.zeros((2, 10), bool)
+    first[:], found[:shared] = True, True
+    assert means_first_mask(found, first) is same
+
+
+@given(st.integers(1, 5))
+def test_masks_apart_are_not_the_same(count):
+    first, found = np.zeros((2, 10), bool)
+    first[:count], found[-count:] = True, True
+    assert not means_first_mask(found, first)
+
+
+@given(arrays(bool, (3, 4, 5)), arrays(np.float32, 3, elements=st.floats(0, 1, width=32)))
+def test_a_first_click_takes_what_is_expected_to_be_best(answers, expected):
+    assert best_answer(answers, expected) == expected.argmax()
+
+
+def test_a_further_click_takes_what_is_like_the_mask_so_far_where_little_is_lost():
+    answers = np.zeros((3, 2, 10), bool)
+    answers[0, :, :3], answers[1, :, :8], answers[2, :, 9:] = True, True, True
+    before = answers[1]
+    assert best_answer(answers, np.array([0.8, 0.78, 0.1], np.float32), before) == 1
+    assert best_answer(answers, np.array([0.8, 0.7, 0.1], np.float32), before) == 0  # 3 of 8 are shared: 0.0375 + 0.8
+    assert best_answer(answers, np.array([0.8, 0.74, 0.1], np.float32), before) == 1
+
+
+@given(masks)
+def test_nothing_is_like_nothing(mask):
+    nothing = np.zeros((4, 5), bool)
+    answers = np.stack([mask | True, nothing])
+    assert best_answer(answers, np.array([0.5, 0.45], np.float32), nothing) == 1
