@@ -8,7 +8,7 @@ are expected to be about as good, the one that is most like it is meant.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AGREEMENT", "SURENESS", "best_answer", "means_first_mask"]
+__all__ = ["AGREEMENT", "SURENESS", "best_answer", "iou", "means_first_mask"]
 
 AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it
@@ -17,7 +17,7 @@ CONTINUITY = 0.1  # of expected IoU, what being just like the mask so far is wor
 
 def means_first_mask(found: NDArray[np.bool_], first: NDArray[np.bool_]) -> bool:
     """Whether `found` (H, W), the answer to a click alone, is much the same as the mask `first` (H, W)."""
-    return bool(_iou(found, first) >= AGREEMENT)
+    return bool(iou(found, first) >= AGREEMENT)
 
 
 def best_answer(
@@ -30,11 +30,11 @@ def best_answer(
         expected: IoU of each, (C,), as the network gives it.
         before: the mask (H, W) that a click corrects; None for a first click or box.
     """
-    likeness = 0.0 if before is None else np.array([_iou(mask, before) for mask in masks])
+    likeness = 0.0 if before is None else np.array([iou(mask, before) for mask in masks])
     return int(np.argmax(expected + CONTINUITY * likeness))
 
 
-def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """1 for two empty masks, which are the same."""
+def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks of one shape; 1 if both are empty."""
     either = np.count_nonzero(one | other)
     return np.count_nonzero(one & other) / either if either else 1.0

@@ -55,10 +55,8 @@ class SceneBatches:
             self.stickers = None if stickers is None else stickers.to(device)
         self.present = masks.present.to(device)
         single = self.present.sum(1) < 2
-        share = SINGLE if 0 < single.sum() < len(single) else 0.5
-        self.chances = torch.where(
-            single, share / single.sum().clamp(min=1), (1 - share) / (~single).sum().clamp(min=1)
-        )
+        one, other = (share / kind.sum().clamp(min=1) for share, kind in ((SINGLE, single), (1 - SINGLE, ~single)))
+        self.chances = torch.where(single, one, other)  # a set of one kind alone is drawn evenly
 
     def draw(self, count: int, generator: torch.Generator) -> Scenes:
         """`count` scenes, drawn with `generator`, which is on the device."""

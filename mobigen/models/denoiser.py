@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mobigen.models.network import Network, check_heads
-from mobigen.nn.attention import Attention, ReLULinearAttention
+from mobigen.nn.attention import Attention, ReLULinearAttention, masked_mean
 from mobigen.nn.conv import GatedDepthwiseFeedForward
 from mobigen.nn.embed import TimeEmbedding
 from mobigen.nn.norm import modulate
@@ -143,9 +143,7 @@ class Denoiser(Network):
         self, time: Tensor, text_states: Tensor, text_mask: Tensor, style: Tensor, until: Tensor | None = None
     ) -> Tensor:
         """(B, dim): time, style, the mean of the words and where the step ends; arguments as of `forward`."""
-        words = text_mask.sum(1, keepdim=True).clamp(min=1.0)
-        pooled = (text_states * text_mask[:, :, None]).sum(1) / words
-        condition = self.time(time) + self.style(style) + self.pooled_text(pooled)
+        condition = self.time(time) + self.style(style) + self.pooled_text(masked_mean(text_states, text_mask))
         return condition if self.until is None else condition + self.until(time if until is None else until)
 
     def tokens(self, latent: Tensor, condition: Tensor, text_states: Tensor, text_mask: Tensor) -> Tensor:

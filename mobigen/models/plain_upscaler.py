@@ -7,7 +7,7 @@ features, and begins as bilinear enlargement: a residual in image space, learnab
 `fold` 2, squares of 2x2 pixels become channels first: a quarter of the positions, twice the field of view, and for the
 same multiply-adds four times the parameters in four fifths of the time: XNNPACK's kernels are full at 32 channels.
 What it costs is features: half as many a pixel. Photos come out alike, hard edges do not: a butterfly 0.6 dB worse.
-Widths are multiples of 32, the lanes of two vectors; another width costs as much as the next multiple.
+Widths are multiples of 16, the lanes of a vector; another width costs as much as the next multiple.
 """
 
 from __future__ import annotations

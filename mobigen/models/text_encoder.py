@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mobigen.models.network import Network, check_heads
-from mobigen.nn.attention import Attention
+from mobigen.nn.attention import Attention, masked_mean
 from mobigen.signature import Signature, TensorSpec
 
 __all__ = ["TextEncoder"]
@@ -80,8 +80,7 @@ class TextEncoder(Network):
 
     def pool(self, token_ids: Tensor) -> Tensor:
         """`token_ids` (B, T) -> the mean state of each phrase (B, dim), as a denoiser pools them."""
-        states, mask = self(token_ids)
-        return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+        return masked_mean(*self(token_ids))
 
     def embed_sentence(self, token_ids: Tensor) -> Tensor:
         """`token_ids` (B, T) -> unit vectors (B, sentence_dim) that imitate the teacher's sentence embedding."""

@@ -8,9 +8,14 @@ from torch import Tensor, nn
 
 from mobigen.nn.norm import RMSNorm
 
-__all__ = ["Attention", "ReLULinearAttention"]
+__all__ = ["Attention", "ReLULinearAttention", "masked_mean"]
 
 MASKED = -1e4  # finite, so that a fully masked row stays a number in float16
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the states (B, T, D) where `mask` (B, T) is 1, (B, D); zero where it is 0 throughout."""
+    return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mobigen.answers import SURENESS, best_answer, means_first_mask
+from mobigen.answers import SURENESS, best_answer, iou, means_first_mask
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.errors import InputError
 from mobigen.media import contact_sheet
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
-from mobigen.train.segment_scores import boundary_f, iou, next_click, saliency_scores
+from mobigen.train.segment_scores import boundary_f, next_click, saliency_scores
 
 __all__ = ["CLICKS", "evaluate_cutout"]
 

@@ -1,4 +1,4 @@
-"""Scores of masks: overlap, precision and recall of saliency, and how well borders lie. Functions of NumPy arrays."""
+"""Scores of masks: precision and recall of saliency, how well borders lie, and the next click. NumPy arrays."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["boundary_f", "next_click", "iou", "saliency_scores"]
+__all__ = ["boundary_f", "next_click", "saliency_scores"]
 
 BETA_SQUARED = 0.3  # precision counts more, as is usual for saliency (Achanta et al. 2009, equation 8)
 TOLERANCE = 0.008  # of the diagonal, that borders may lie apart (Perazzi et al. 2016, DAVIS)
 Mask = NDArray[np.bool_]
-
-
-def iou(mask: Mask, target: Mask) -> float:
-    """Intersection over union of two masks of one shape; 1 if both are empty."""
-    union = np.count_nonzero(mask | target)
-    return np.count_nonzero(mask & target) / union if union else 1.0
 
 
 def saliency_scores(

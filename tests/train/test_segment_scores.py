@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobigen.train.segment_scores import boundary_f, iou, next_click, saliency_scores
+from mobigen.answers import iou
+from mobigen.train.segment_scores import boundary_f, next_click, saliency_scores
 
 
 def block(rows, columns, size=100):
