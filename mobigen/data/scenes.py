@@ -1,7 +1,8 @@
 """Training pictures for the cutout model: photos moved and recoloured, with stickers and cut objects laid over them.
 
 What is laid on has exact alpha, so edges are learned where label maps are ragged. It may be the object that is meant,
-belong to the one below it (a person and the ball they touch are one whole), or only be in the way.
+belong to the one below it (a person and the ball they touch are one whole), only be in the way, or stand beside it, so
+that either of two that touch is meant without the other. Some objects are cut out and lie on a drawn ground.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mobigen.data.draw import draw_indices
+from mobigen.data.grounds import draw_grounds
 from mobigen.data.masks import MaskSet
+from mobigen.data.placement import moved, place_beside, place_in
 from mobigen.letterbox import GROUND
 
 __all__ = ["SceneBatches", "Scenes"]
 
-PLAIN, MEANT, JOINED, IN_THE_WAY = range(4)  # what is laid over a photo: nothing, or in which part
-CHANCES = (0.4, 0.2, 0.2, 0.2)  # of those
-AGAIN = 0.3  # of what has something laid over it, how often it has two
+PLAIN, MEANT, JOINED, IN_THE_WAY, BESIDE, MEANT_BESIDE = range(6)  # what is laid over a photo, and in which part
+CHANCES = (0.32, 0.14, 0.16, 0.14, 0.12, 0.12)  # of those
+AGAIN = 0.3  # of what has something laid over it, how often it has two; the second neighbour is never meant
+EVERY = 6  # one of so many photos is cut out and laid on a drawn ground
+DRAWN = 0.3  # share of those that are a sticker instead of a photo
 TWO_PARTS = 0.2  # how often what is asked for is two labels of a map together
+ROOMY = 0.6  # scale of those beside which another is laid
+ENDS = 8  # pixels of an object along a photo's sides, from where on it is taken to go on beyond them
 UNMOVED = 0.25  # share of photos that stay where a letterbox puts them
 SINGLE = 0.6  # share of photos of a single object, which teach more; the others have parts
 
@@ -53,7 +60,7 @@ class SceneBatches:
         if device.type == "cuda" and held < torch.cuda.get_device_properties(device).total_memory / 2:
             self.images, self.labels = self.images.to(device), self.labels.to(device)
             self.stickers = None if stickers is None else stickers.to(device)
-        self.present = masks.present.to(device)
+        self.present, self.sizes = masks.present.to(device), masks.sizes.to(device)
         single = self.present.sum(1) < 2
         one, other = (share / kind.sum().clamp(min=1) for share, kind in ((SINGLE, single), (1 - SINGLE, ~single)))
         self.chances = torch.where(single, one, other)  # a set of one kind alone is drawn evenly
@@ -61,20 +68,31 @@ class SceneBatches:
     def draw(self, count: int, generator: torch.Generator) -> Scenes:
         """`count` scenes, drawn with `generator`, which is on the device."""
         drawn = torch.multinomial(self.chances, count, True, generator=generator)
+        first, second = self._kinds(count, generator)
         layers = self._photos(drawn, generator)
-        layers = moved(layers, *self._movements(count, generator))
-        rgb, whole, part = layers[:, :3] + ground(self.device), layers[:, 3:4], layers[:, 4:]
-        scenes = Scenes(rgb.permute(0, 2, 3, 1), whole, part, whole, self.present[drawn].sum(1) > 1)
-        first, second = torch.multinomial(
-            torch.tensor(CHANCES, device=self.device), 2 * count, True, generator=generator
-        ).chunk(2)
-        again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
-        for kind in (first, torch.where(again, second, PLAIN)):
-            scenes = _laid_over(scenes, self._overlays(scenes.whole, kind, generator), kind)
+        cut = count - count // EVERY  # where those begin that are cut out
+        out, free = self._cut_out(layers[cut:], generator)
+        angle, scale, shift, mirror = self._movements(count, generator)
+        roomy = F.pad(free, (cut, 0)) & (first >= BESIDE)
+        scale = torch.where(roomy, scale.clamp(max=1) * ROOMY, scale)
+        layers = moved(torch.cat([layers[:cut], out]), angle, scale, shift, mirror)
+        layers = torch.cat([layers[:cut], self._on_grounds(layers[cut:], free, generator)])
+        rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
+        parts = (self.present[drawn].sum(1) > 1) & (part > 0.5).flatten(1).any(1)
+        scenes = Scenes((rgb + ground(self.device)).permute(0, 2, 3, 1), whole, part, whole, parts)
+        for kind in (first, second):
+            scenes = _laid_over(scenes, self._overlays(scenes, window, kind, generator), kind)
         return _recoloured(_halved(scenes), generator)
 
+    def _kinds(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """What is laid over each photo first, and then."""
+        chances = torch.tensor(CHANCES, device=self.device)
+        first, second = torch.multinomial(chances, 2 * count, True, generator=generator).chunk(2)
+        again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
+        return first, torch.where(again, torch.where(first >= BESIDE, BESIDE, second), PLAIN)
+
     def _photos(self, drawn: Tensor, generator: torch.Generator) -> Tensor:
-        """Colour less the ground's, the object, and one or two of its parts at random: (B, 5, S, S)."""
+        """Colour less the padding's, object, one or two of its parts at random, and where a photo is: (B, 6, S, S)."""
         place = drawn.to(self.images.device)
         rgb = self.images[place].to(self.device).permute(0, 3, 1, 2).float() - ground(self.device)
         labels = self.labels[place].to(self.device)
@@ -84,7 +102,43 @@ class SceneBatches:
         two = torch.rand(len(drawn), 1, 1, generator=generator, device=self.device) < TWO_PARTS
         two &= present.sum(1)[:, None, None] > 2  # or they would be the whole
         part = (labels == first) | (two & (labels == second))
-        return torch.cat([rgb, (labels > 0)[:, None].float(), part[:, None].float()], 1)
+        along = torch.arange(labels.shape[1], device=self.device)
+        rows, columns = (along < self.sizes[drawn].T[:, :, None]).unbind(0)
+        maps = (labels > 0, part, rows[:, :, None] & columns[:, None])
+        return torch.cat([rgb, *(each[:, None].float() for each in maps)], 1)
+
+    def _cut_out(self, layers: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Photos (B, 6, S, S) without their ground, or stickers: colours are premultiplied, and all edges are soft.
+
+        And which of them do not end at a side of the photo, (B,): they can lie anywhere.
+        """
+        rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
+        alpha = softened(whole)
+        inner = -F.max_pool2d(F.pad(-window, (1, 1, 1, 1)), 3, 1)
+        free = (whole * (1 - inner)).flatten(1).sum(1) < ENDS
+        cut = torch.cat([(rgb + ground(self.device)) * alpha, alpha, part * alpha, window], 1)
+        if self.stickers is None:
+            return cut, free
+        margin = cut.shape[-1] // 5
+        stickers = F.pad(self._stickers(len(cut), cut.shape[-1] - 2 * margin, generator), [margin] * 4)
+        stickers = torch.cat([stickers, torch.zeros_like(part), window], 1)
+        drawn = torch.rand(len(cut), generator=generator, device=self.device) < DRAWN
+        return torch.where(drawn[:, None, None, None], stickers, cut), free | drawn
+
+    def _on_grounds(self, layers: Tensor, free: Tensor, generator: torch.Generator) -> Tensor:
+        """What `_cut_out` gave, moved, on drawn grounds; where it is `free` they fill the square, or most of it."""
+        count, size = len(layers), layers.shape[-1]
+        if not count:
+            return layers
+        rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
+        sides = torch.rand(2, count, 1, generator=generator, device=self.device) * 1.6 + 0.6  # none, for most
+        rows, columns = (torch.arange(size, device=self.device) < size * sides).unbind(0)
+        filled = (rows[:, :, None] & columns[:, None])[:, None].float()
+        window = torch.where(free[:, None, None, None], filled, window)
+        picked = draw_indices(len(self.images), count, generator).to(self.images.device)
+        behind = draw_grounds(self.images[picked].to(self.device).permute(0, 3, 1, 2).float(), generator)
+        rgb = (rgb + behind * (1 - whole) - ground(self.device)) * window
+        return torch.cat([rgb, whole * window, part * window, window], 1)
 
     def _movements(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Angle, scale, shift and mirroring of each photo."""
@@ -94,33 +148,42 @@ class SceneBatches:
         shift = torch.stack([drawn[2], drawn[3]], 1) * 0.25 * free[:, None]
         return free * drawn[0] * math.radians(20), scale, shift, torch.where(free * drawn[4] > 0, -1.0, 1.0)
 
-    def _overlays(self, whole: Tensor, kind: Tensor, generator: torch.Generator) -> Tensor:
-        """Premultiplied RGBA (B, 4, S, S), alpha last in [0, 1]; nothing where the kind is PLAIN."""
+    def _overlays(self, scenes: Scenes, window: Tensor, kind: Tensor, generator: torch.Generator) -> Tensor:
+        """Premultiplied RGBA (B, 4, S, S), alpha last in [0, 1]; nothing where the kind is PLAIN or out of `window`."""
+        whole = scenes.whole
         count, size = len(whole), whole.shape[-1]
         objects = self._cut_objects(count, generator)
         if self.stickers is not None:
-            picked = draw_indices(len(self.stickers), count, generator).to(self.stickers.device)
-            stickers = self.stickers[picked].to(self.device).permute(0, 3, 1, 2).float()
-            stickers = premultiplied(stickers[:, :3], stickers[:, 3:] / 255)
-            stickers = F.interpolate(stickers, size=(size, size), mode="bilinear", align_corners=False)
             which = torch.rand(count, 1, 1, 1, generator=generator, device=self.device) < 0.5
-            objects = torch.where(which, stickers, objects)
+            objects = torch.where(which, self._stickers(count, size, generator), objects)
         drawn = torch.rand(4, count, generator=generator, device=self.device) * 2 - 1
-        scale = torch.exp(drawn[1] * 0.65 - 0.65)  # from 0.27 to 1
-        anywhere = torch.rand(count, 2, generator=generator, device=self.device) * 1.4 - 0.7
-        touching = _place_in(whole, generator)
-        shift = torch.where((kind == JOINED)[:, None], touching, anywhere)
+        neighbour = kind >= BESIDE
+        masks = F.avg_pool2d(torch.cat([objects[:, 3:], whole, scenes.salient, window], 1), 4)
+        alike = _scale_beside(masks) * torch.exp(drawn[1] * 0.3)
+        scale = torch.where(neighbour, alike.clamp(0.1, 1), torch.exp(drawn[1] * 0.65 - 0.65))  # or from 0.27 to 1
+        turned = drawn[0] * math.radians(25), scale
         mirror = torch.where(drawn[3] > 0, -1.0, 1.0)
-        placed = moved(objects, drawn[0] * math.radians(25), scale, shift, mirror)
-        return placed * (kind != PLAIN)[:, None, None, None]
+        middle = moved(masks[:, :1], *turned, torch.zeros(count, 2, device=self.device), mirror)
+        beside = place_beside(middle, *masks[:, 1:].split(1, 1), generator)
+        anywhere = torch.rand(count, 2, generator=generator, device=self.device) * 1.4 - 0.7
+        shift = torch.where((kind == JOINED)[:, None], place_in(whole, generator), anywhere)
+        placed = moved(objects, *turned, torch.where(neighbour[:, None], beside, shift), mirror)
+        return placed * window * (kind != PLAIN)[:, None, None, None]
+
+    def _stickers(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """Random stickers: premultiplied RGBA (count, 4, size, size), alpha last in [0, 1]."""
+        assert self.stickers is not None
+        picked = draw_indices(len(self.stickers), count, generator).to(self.stickers.device)
+        stickers = self.stickers[picked].to(self.device).permute(0, 3, 1, 2).float()
+        stickers = premultiplied(stickers[:, :3], stickers[:, 3:] / 255)
+        return F.interpolate(stickers, size=(size, size), mode="bilinear", align_corners=False)
 
     def _cut_objects(self, count: int, generator: torch.Generator) -> Tensor:
         """Objects of other photos with a soft edge, drawn in a little, in the middle: premultiplied RGBA."""
         picked = draw_indices(len(self.images), count, generator).to(self.images.device)
         rgb = self.images[picked].to(self.device).permute(0, 3, 1, 2).float()
         mask = (self.labels[picked].to(self.device) > 0)[:, None].float()
-        alpha = (F.avg_pool2d(mask, 7, 1, 3) * 2 - 1).clamp(0, 1)
-        return premultiplied(rgb, alpha)
+        return premultiplied(rgb, softened(mask))
 
 
 def ground(device: torch.device) -> Tensor:
@@ -128,40 +191,37 @@ def ground(device: torch.device) -> Tensor:
     return torch.tensor(GROUND, dtype=torch.float32, device=device)[:, None, None]
 
 
+def softened(mask: Tensor) -> Tensor:
+    """Masks (B, 1, S, S) of 0 or 1 with a soft edge, drawn in a little, since their own is ragged."""
+    return (F.avg_pool2d(mask, 7, 1, 3) * 2 - 1).clamp(0, 1)
+
+
 def premultiplied(rgb: Tensor, alpha: Tensor) -> Tensor:
     """(B, 3, H, W) and (B, 1, H, W) -> (B, 4, H, W)."""
     return torch.cat([rgb * alpha, alpha], 1)
 
 
-def moved(layers: Tensor, angle: Tensor, scale: Tensor, shift: Tensor, mirror: Tensor) -> Tensor:
-    """Each picture (B, C, S, S) turned, scaled about its middle and shifted by half sides; zeros come in."""
-    cosine, sine = angle.cos() / scale, angle.sin() / scale
-    rows = torch.stack([cosine * mirror, sine * mirror, -sine, cosine], 1).reshape(-1, 2, 2)
-    offset = -torch.matmul(rows, shift[:, :, None])
-    grid = F.affine_grid(torch.cat([rows, offset], 2), list(layers.shape), align_corners=False)
-    return F.grid_sample(layers, grid, padding_mode="zeros", align_corners=False)
+def _scale_beside(masks: Tensor) -> Tensor:
+    """How much larger each thing has to be to take as much of a picture as an object, or half of what is free: (B,).
 
-
-def _place_in(whole: Tensor, generator: torch.Generator) -> Tensor:
-    """A random place in each object (B, 1, S, S), as a shift from the middle in half sides: (B, 2)."""
-    small = F.avg_pool2d(whole, 8)[:, 0]
-    noise = torch.rand(small.shape, generator=generator, device=small.device)
-    chosen = ((small > 0.5) * (1 + noise)).flatten(1).argmax(1)
-    side = small.shape[-1]
-    return torch.stack([chosen % side, chosen // side], 1).float() / side * 2 - 1
+    `masks`: (B, 4, h, w), alpha of the thing, of the object, of all that is salient, and of the picture.
+    """
+    area, own, salient, window = masks.mean((2, 3)).unbind(1)
+    return (torch.minimum(own, (window - salient) / 2).clamp(min=0) / area.clamp(min=1e-3)).sqrt()
 
 
 def _laid_over(scenes: Scenes, over: Tensor, kind: Tensor) -> Scenes:
     """Pictures, with masks of their own size, beneath an overlay, and what is then meant by what."""
     colour, alpha = over[:, :3], over[:, 3:]
-    seen, seen_part, seen_salient = (each * (1 - alpha) for each in (scenes.whole, scenes.part, scenes.salient))
-    meant, joined = ((kind == each)[:, None, None, None] for each in (MEANT, JOINED))
+    seen, seen_part, seen_salient = (mask * (1 - alpha) for mask in (scenes.whole, scenes.part, scenes.salient))
+    kinds = kind[:, None, None, None]
+    meant, joined = (kinds == MEANT) | (kinds == MEANT_BESIDE), kinds == JOINED
     return Scenes(
         image=colour.permute(0, 2, 3, 1) + scenes.image * (1 - alpha.permute(0, 2, 3, 1)),
         whole=torch.where(meant, alpha, torch.where(joined, seen + alpha, seen)),
         part=torch.where(joined, alpha, seen_part),
         salient=seen_salient + alpha,
-        has_part=(scenes.has_part | (kind == JOINED)) & (kind != MEANT),
+        has_part=(scenes.has_part | (kind == JOINED)) & ~meant.flatten(),
     )
 
 

@@ -8,7 +8,7 @@ from mobigen.data import sessions
 from mobigen.data.clicks import depth
 from mobigen.data.masks import load_masks
 from mobigen.data.pieces import cells
-from mobigen.data.scenes import SceneBatches, moved
+from mobigen.data.scenes import SceneBatches
 from mobigen.data.sessions import BOX, CLICK, FIRST, STROKE, _first_prompts, begin
 from mobigen.data.synthetic import draw_shape, write_synthetic_masks
 
@@ -32,9 +32,10 @@ def draw(batches, count=32, seed=0):
     return batches.draw(count, torch.Generator().manual_seed(seed))
 
 
-def only(monkeypatch, kind, unmoved=1.0):
-    monkeypatch.setattr(module, "CHANCES", tuple(float(each == kind) for each in range(4)))
+def only(monkeypatch, kind, unmoved=1.0, every=1000):
+    monkeypatch.setattr(module, "CHANCES", tuple(float(each == kind) for each in range(len(module.CHANCES))))
     monkeypatch.setattr(module, "UNMOVED", unmoved)
+    monkeypatch.setattr(module, "EVERY", every)
 
 
 def test_shapes_ranges_and_the_seed(batches):
@@ -88,21 +89,49 @@ def test_what_is_in_the_way_is_not_meant(batches, monkeypatch):
     assert ((scenes.salient - scenes.whole).amax((1, 2, 3)) > 0.9).float().mean() > 0.8
 
 
-def test_movements_are_those_asked_for():
-    picture = torch.zeros(4, 1, 32, 32)
-    picture[:, :, 12:20, 4:12] = 1  # to the left of the middle
-    zero, one = torch.zeros(4), torch.ones(4)
-    angle = torch.tensor([torch.pi / 2, 0, 0, 0])
-    scale = torch.tensor([1.0, 2.0, 1.0, 1.0])
-    shift = torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
-    mirror = torch.tensor([1.0, 1.0, 1.0, -1.0])
-    turned, larger, right, flipped = moved(picture, angle, scale, shift, mirror)[:, 0]
-    assert turned.sum() == pytest.approx(64, abs=1)
-    assert turned[4:12, 12:20].mean() == pytest.approx(1, abs=0.01) or turned[20:28, 12:20].mean() > 0.99
-    assert larger.sum() == pytest.approx(8 * 16, abs=1)  # grown to 16x16, half of it beyond the side
-    assert torch.equal(right, torch.roll(picture[2, 0], 16, 1))
-    torch.testing.assert_close(flipped, picture[3, 0].flip(1))
-    assert torch.equal(moved(picture, zero, one, torch.zeros(4, 2), one), picture)
+@pytest.mark.parametrize(("kind", "meant"), [(module.BESIDE, False), (module.MEANT_BESIDE, True)])
+def test_of_two_neighbours_one_is_meant_and_both_are_salient(batches, monkeypatch, kind, meant):
+    only(monkeypatch, kind)
+    scenes = draw(batches, 64)
+    both, whole = (each.mean((1, 2, 3)) for each in (scenes.salient, scenes.whole))
+    shown = (scenes.salient - scenes.whole).amax((1, 2, 3)) > 0.9
+    assert shown.float().mean() > 0.7
+    ratio = (whole / (both - whole))[shown & (whole > 0.01)]
+    assert 0.3 < ratio.median() < 3  # of comparable size
+    assert not scenes.has_part.any() or not meant
+
+
+def test_some_objects_lie_on_drawn_grounds_and_keep_their_masks(masks, batches, monkeypatch):
+    only(monkeypatch, module.PLAIN, every=1)
+    monkeypatch.setattr(module, "DRAWN", 0.0)
+    monkeypatch.setattr(module, "_recoloured", lambda scenes, generator: scenes)
+    scenes = draw(batches, 24)
+    photos = torch.nn.functional.avg_pool2d(masks.images.permute(0, 3, 1, 2).float(), 2)
+    images = torch.nn.functional.avg_pool2d(scenes.image.permute(0, 3, 1, 2), 2)
+    changed = []
+    for whole, image in zip(scenes.whole[:, 0], images, strict=True):
+        differs = (photos - image).abs().mean(1)  # (N, S/2, S/2)
+        own = differs[:, whole > 0.999].mean(1).argmin()
+        assert differs[own, whole > 0.999].max() < 2  # the object is a photo's, all else is not
+        changed.append(float(differs[own, whole < 0.001].mean()))
+    assert sum(changed) / len(changed) > 30
+    torch.testing.assert_close(scenes.whole, scenes.salient)
+
+
+def test_stickers_lie_on_drawn_grounds_too_and_have_no_parts(batches, monkeypatch):
+    only(monkeypatch, module.PLAIN, every=1)
+    monkeypatch.setattr(module, "DRAWN", 1.0)
+    scenes = draw(batches, 8)
+    assert not scenes.has_part.any()
+    assert ((scenes.whole.mean((1, 2, 3)) - scenes.whole.mean()).abs() < 1e-4).all()  # the only sticker there is
+
+
+def test_one_of_so_many_photos_is_cut_out(batches, monkeypatch):
+    taken = []
+    monkeypatch.setattr(module, "draw_grounds", lambda photos, generator: taken.append(len(photos)) or photos)
+    for count in (1, 13, 32):
+        draw(batches, count)
+    assert taken == [13 // module.EVERY, 32 // module.EVERY]
 
 
 # --- sessions -----------------------------------------------------------------------------------------------
