@@ -163,8 +163,9 @@ class SceneBatches:
         scale = torch.where(neighbour, alike.clamp(0.1, 1), torch.exp(drawn[1] * 0.65 - 0.65))  # or from 0.27 to 1
         turned = drawn[0] * math.radians(25), scale
         mirror = torch.where(drawn[3] > 0, -1.0, 1.0)
-        middle = moved(masks[:, :1], *turned, torch.zeros(count, 2, device=self.device), mirror)
-        beside = place_beside(middle, *masks[:, 1:].split(1, 1), generator)
+        thing, touched, taken, picture = masks.split(1, 1)
+        middle = moved(thing, *turned, torch.zeros(count, 2, device=self.device), mirror)
+        beside = place_beside(middle, touched, taken, picture, generator)
         anywhere = torch.rand(count, 2, generator=generator, device=self.device) * 1.4 - 0.7
         shift = torch.where((kind == JOINED)[:, None], place_in(whole, generator), anywhere)
         placed = moved(objects, *turned, torch.where(neighbour[:, None], beside, shift), mirror)
