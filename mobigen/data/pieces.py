@@ -20,6 +20,9 @@ FEWEST = 6
 COLOUR, PLACE, THING = (0.01, 0.06), (1.0, 8.0), (0.0, 8.0)  # what a level, a side and another label count
 NEAR = 8  # cells of a square; what is added begins in the object's squares or those beside them
 EXTENT = (0.05, 4.0)  # the square of how far a piece goes, in areas of the object; drawn by its logarithm
+SMALL = (0.01, 0.1)  # the same of small pieces, which begin at the object's border
+BORDER = 2  # cells to either side of it
+LEAST = 12.0  # square of cells that every piece may go, so that something of it is left
 
 
 def cells(alpha: Tensor) -> Tensor:
@@ -54,19 +57,23 @@ def _features(scenes: Scenes, generator: torch.Generator) -> Tensor:
     return torch.cat([values * (low + (high - low) * share) for values, (low, high), share in kinds], 1)
 
 
-def altered(alpha: Tensor, pieces: Tensor, generator: torch.Generator) -> Tensor:
+def altered(alpha: Tensor, pieces: Tensor, generator: torch.Generator, small: float = 0.0) -> Tensor:
     """Masks with a piece more or a piece less, as often one as the other.
 
     Args:
         alpha: (B, 1, S/2, S/2) in [0, 1].
         pieces: (B, S/4, S/4), as `divided` gives them.
         generator: on their device.
+        small: share of the pieces that are only a bite out of the border of an object, or a lump on it.
     """
     inside = cells(alpha)
-    adds = torch.rand(len(alpha), 1, 1, generator=generator, device=alpha.device) < 0.5
-    drawn = torch.rand(len(alpha), 1, 1, generator=generator, device=alpha.device)
-    extent = inside.sum((1, 2), keepdim=True) * EXTENT[0] * (EXTENT[1] / EXTENT[0]) ** drawn
-    piece = _piece_in(torch.where(adds, _beside(inside), inside), pieces, extent, generator)
+    drawn = torch.rand(3, len(alpha), 1, 1, generator=generator, device=alpha.device)
+    adds, bites = drawn[0] < 0.5, drawn[1] < small
+    large, little = (low * (high / low) ** drawn[2] for low, high in (EXTENT, SMALL))
+    extent = (inside.sum((1, 2), keepdim=True) * torch.where(bites, little, large)).clamp(min=LEAST)
+    begins = torch.where(adds, _beside(inside), inside) & (~bites | _border(inside))
+    piece = _piece_in(begins, pieces, extent, generator)
+    piece = torch.where(bites, _smooth(piece, 3), _smooth(piece, 5))
     soft = F.interpolate(piece[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)
     return torch.where(adds[:, None], torch.maximum(alpha, soft), alpha * (1 - soft))
 
@@ -77,8 +84,15 @@ def _beside(inside: Tensor) -> Tensor:
     return (F.interpolate(squares, size=inside.shape[1:])[:, 0] > 0) & ~inside
 
 
+def _border(inside: Tensor) -> Tensor:
+    """What lies within BORDER cells of the border of each region, on either side: (B, h, w) of bool."""
+    values = inside[:, None].float()
+    around, within = F.max_pool2d(values, 2 * BORDER + 1, 1, BORDER), -F.max_pool2d(-values, 2 * BORDER + 1, 1, BORDER)
+    return (around > within)[:, 0]
+
+
 def _piece_in(regions: Tensor, pieces: Tensor, extent: Tensor, generator: torch.Generator) -> Tensor:
-    """The piece that a random place of each region belongs to, as far as it goes: (B, h, w), 0 or 1, without specks.
+    """The piece that a random place of each region belongs to, as far as it goes: (B, h, w), 0 or 1.
 
     `extent` (B, 1, 1) is the square of the greatest distance from that place, in cells.
     """
@@ -88,4 +102,9 @@ def _piece_in(regions: Tensor, pieces: Tensor, extent: Tensor, generator: torch.
     side = regions.shape[2]
     along = torch.arange(side, device=regions.device)
     distance = (along - chosen % side).square() + (along[:, None] - chosen // side).square()
-    return (F.avg_pool2d((piece & (distance <= extent)).float(), 5, 1, 2, count_include_pad=False) > 0.5).float()
+    return (piece & (distance <= extent) & regions.flatten(1).any(1)[:, None, None]).float()
+
+
+def _smooth(piece: Tensor, across: int) -> Tensor:
+    """What most cells of each square of `across` cells are: (B, h, w), 0 or 1, without specks."""
+    return (F.avg_pool2d(piece, across, 1, across // 2, count_include_pad=False) > 0.5).float()

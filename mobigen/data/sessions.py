@@ -30,6 +30,7 @@ CHANGED = 0.4  # of the others, how often a piece more or less is meant
 FOLLOWED = 0.5  # of the first clicks that mean the first mask, how many go with it
 SPOILT = 0.4  # of the masks before a correction, how many
 TWICE = 0.3  # of those, how many by two pieces
+SMALL = 0.6  # of these pieces, how many are small, so that all but a little has to stay as it is
 SURE = (2.0, 9.0)  # logits of a spoilt mask
 SMALLEST = 12  # cells of a target, or it is not asked for
 FIRST = STROKE_POINTS  # places for the first prompt; every correction adds one
@@ -73,11 +74,14 @@ class ClickSession:
 
     @torch.no_grad()
     def spoilt(self, logits: Tensor) -> Tensor:
-        """The masks so far (B, 1, S/2, S/2), some of them replaced by what is meant, but for one or two pieces."""
+        """The masks so far (B, 1, S/2, S/2), some of them replaced by what is meant, but for one or two pieces.
+
+        Most of what people correct late is small, and a network that has not met it mends more than is wrong.
+        """
         count, device = len(logits), logits.device
         drawn = torch.rand(3, count, 1, 1, 1, generator=self.generator, device=device)
-        once = altered(self.meant, self.pieces, self.generator)
-        wrong = torch.where(drawn[0] < TWICE, altered(once, self.pieces, self.generator), once)
+        once = altered(self.meant, self.pieces, self.generator, SMALL)
+        wrong = torch.where(drawn[0] < TWICE, altered(once, self.pieces, self.generator, SMALL), once)
         sure = SURE[0] + (SURE[1] - SURE[0]) * drawn[1]
         wrong = (F.avg_pool2d(wrong, 5, 1, 2, count_include_pad=False) * 2 - 1) * sure
         return torch.where(drawn[2] < SPOILT, wrong.to(logits.dtype), logits)

@@ -81,7 +81,24 @@ def test_a_piece_goes_no_further_than_its_extent(monkeypatch):
     assert area.max() > 0
 
 
-def test_an_empty_mask_stays_a_mask():
+def test_small_pieces_are_bites_and_lumps_at_the_border():
+    scenes = halves(32)
+    pieces = divided(scenes, generator())
+    changed = altered(scenes.whole, pieces, generator(), small=1.0)
+    wrong = cells(changed) ^ cells(scenes.whole)
+    area = wrong.sum((1, 2))
+    assert (area > 0).float().mean() > 0.6
+    assert area.max() < 0.4 * 128  # cells of the object
+    rows = wrong.any(2).nonzero()[:, 1]
+    assert (rows - 7.5).abs().max() < 3 + (0.1 * 128) ** 0.5  # its border is below row 7
+    kinds = {bool(each) for each in cells(changed)[wrong]}
+    assert kinds == {True, False}
+    large = cells(altered(scenes.whole, pieces, generator())) ^ cells(scenes.whole)
+    assert area.max() < large.sum((1, 2)).max() / 2
+
+
+@pytest.mark.parametrize("small", [0.0, 1.0])
+def test_an_empty_mask_stays_a_mask(small):
     scenes = halves(8)
     empty = torch.zeros_like(scenes.whole)
-    assert torch.equal(altered(empty, divided(scenes, generator()), generator()), empty)
+    assert torch.equal(altered(empty, divided(scenes, generator()), generator(), small), empty)

@@ -197,6 +197,16 @@ def test_spoilt_masks_are_wrong_by_pieces_and_the_others_stay(batches, monkeypat
     assert (differs < 128).all()  # of 256
 
 
+def test_many_spoilt_masks_are_nearly_right(batches, monkeypatch):
+    monkeypatch.setattr(sessions, "SPOILT", 1.0)
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    mask, meant = (
+        each[session.usable] for each in (cells(torch.sigmoid(session.spoilt(session.meant))), cells(session.meant))
+    )
+    overlap = (mask & meant).sum((1, 2)) / (mask | meant).sum((1, 2))
+    assert 0.25 < (overlap > 0.8).float().mean() < 0.9
+
+
 def test_places_are_near_the_clicks_made_so_far(batches):
     session = begin(draw(batches, 8), torch.Generator().manual_seed(0))
     before = session.near(0)
