@@ -17,6 +17,7 @@ from torch import Tensor
 from mobigen.data.draw import draw_indices
 from mobigen.data.grounds import draw_grounds
 from mobigen.data.masks import MaskSet
+from mobigen.data.photometry import recoloured
 from mobigen.data.placement import moved, place_beside, place_in
 from mobigen.letterbox import GROUND
 
@@ -82,7 +83,7 @@ class SceneBatches:
         scenes = Scenes((rgb + ground(self.device)).permute(0, 2, 3, 1), whole, part, whole, parts)
         for kind in (first, second):
             scenes = _laid_over(scenes, self._overlays(scenes, window, kind, generator), kind)
-        return _recoloured(_halved(scenes), generator)
+        return _halved(scenes)._replace(image=recoloured(scenes.image, generator))
 
     def _kinds(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What is laid over each photo first, and then."""
@@ -144,7 +145,7 @@ class SceneBatches:
         """Angle, scale, shift and mirroring of each photo."""
         drawn = torch.rand(6, count, generator=generator, device=self.device) * 2 - 1
         free = ((drawn[5] + 1) / 2 > UNMOVED).float()
-        scale = torch.exp(free * (drawn[1] * 0.5 + 0.1))  # from 0.67 to 1.82
+        scale = torch.exp(free * (drawn[1] * 0.74 + 0.05))  # from 0.5 to 2.2
         shift = torch.stack([drawn[2], drawn[3]], 1) * 0.25 * free[:, None]
         return free * drawn[0] * math.radians(20), scale, shift, torch.where(free * drawn[4] > 0, -1.0, 1.0)
 
@@ -230,32 +231,3 @@ def _halved(scenes: Scenes) -> Scenes:
     """Masks at half the size of their pictures."""
     halves = {name: F.avg_pool2d(getattr(scenes, name), 2) for name in ("whole", "part", "salient")}
     return scenes._replace(**halves)
-
-
-def _recoloured(scenes: Scenes, generator: torch.Generator) -> Scenes:
-    """Brightness, contrast, tint, hues, sharpness, grain, and now and then grey, each picture its own."""
-    image = _blurred(_mixed(scenes.image, generator), generator)
-    drawn = torch.rand(len(image), 6, 1, 1, generator=generator, device=image.device) * 2 - 1
-    mean = image.mean((1, 2, 3), keepdim=True)
-    image = (image - mean) * (1 + 0.3 * drawn[:, :1]) + mean + 30 * drawn[:, 1:2]
-    image = image * (1 + 0.1 * drawn[:, 2:5].permute(0, 2, 3, 1))
-    grey = image.mean(3, keepdim=True)
-    pale = ((drawn[:, 5:] + 1) * 2.5 - 4).clamp(0, 1)  # colourless one time in ten
-    return scenes._replace(image=(image + (grey - image) * pale).clamp(0, 255))
-
-
-def _mixed(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, S, S, 3), one in two of them with their channels blended with each other's, which is another hue."""
-    drawn = torch.rand(4, len(image), generator=generator, device=image.device)
-    order = drawn[:3].argsort(0).T[:, None, None].expand(image.shape)
-    share = (drawn[3] * 2 - 1).clamp(min=0)[:, None, None, None]
-    return image + (image.gather(3, order) - image) * share
-
-
-def _blurred(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, S, S, 3), one in three of them softer and one in three with grain."""
-    drawn = torch.rand(2, len(image), 1, 1, 1, generator=generator, device=image.device)
-    soft = F.avg_pool2d(image.permute(0, 3, 1, 2), 5, 1, 2, count_include_pad=False).permute(0, 2, 3, 1)
-    grain = torch.randn(image.shape, generator=generator, device=image.device)
-    softness, strength = (drawn * 3 - 2).clamp(min=0)
-    return image + (soft - image) * softness + grain * strength * 12

@@ -104,7 +104,7 @@ def test_of_two_neighbours_one_is_meant_and_both_are_salient(batches, monkeypatc
 def test_some_objects_lie_on_drawn_grounds_and_keep_their_masks(masks, batches, monkeypatch):
     only(monkeypatch, module.PLAIN, every=1)
     monkeypatch.setattr(module, "DRAWN", 0.0)
-    monkeypatch.setattr(module, "_recoloured", lambda scenes, generator: scenes)
+    monkeypatch.setattr(module, "recoloured", lambda image, generator: image)
     scenes = draw(batches, 24)
     photos = torch.nn.functional.avg_pool2d(masks.images.permute(0, 3, 1, 2).float(), 2)
     images = torch.nn.functional.avg_pool2d(scenes.image.permute(0, 3, 1, 2), 2)
@@ -255,25 +255,6 @@ def test_the_first_mask_goes_with_clicks_that_mean_it_and_not_with_boxes(batches
     assert not given[session.boxed].any()
     torch.testing.assert_close(seen[given], 2 * right[given])
     assert not session.seen(-right)[asked].any()
-
-
-def test_other_hues_are_made_of_the_same_values():
-    image = torch.rand(64, 4, 4, 3, generator=torch.Generator().manual_seed(0)) * 255
-    mixed = module._mixed(image, torch.Generator().manual_seed(1))
-    assert (mixed <= image.amax(3, keepdim=True) + 1e-3).all()
-    assert (mixed >= image.amin(3, keepdim=True) - 1e-3).all()
-    assert 0.2 < (mixed == image).flatten(1).all(1).float().mean() < 0.8
-    torch.testing.assert_close(
-        module._mixed(image.mean(3, keepdim=True).expand_as(image), torch.Generator()),
-        image.mean(3, keepdim=True).expand_as(image),
-    )
-
-
-def test_blur_and_grain_keep_the_mean_and_leave_some_alone():
-    image = torch.rand(96, 32, 32, 3, generator=torch.Generator().manual_seed(0)) * 255
-    blurred = module._blurred(image, torch.Generator().manual_seed(1))
-    torch.testing.assert_close(blurred.mean((1, 2, 3)), image.mean((1, 2, 3)), rtol=0.02, atol=1)
-    assert 0.3 < torch.isclose(blurred, image).flatten(1).all(1).float().mean() < 0.6
 
 
 def test_photos_of_a_single_object_come_more_often(batches):
