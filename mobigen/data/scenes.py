@@ -29,7 +29,7 @@ AGAIN = 0.3  # of what has something laid over it, how often it has two; the sec
 EVERY = 6  # one of so many photos is cut out and laid on a drawn ground
 DRAWN = 0.3  # share of those that are a sticker instead of a photo
 TWO_PARTS = 0.2  # how often what is asked for is two labels of a map together
-ROOMY = 0.6  # scale of those beside which another is laid
+ROOMY = 0.6  # how much smaller those are beside which another is laid
 ENDS = 8  # pixels of an object along a photo's sides, from where on it is taken to go on beyond them
 UNMOVED = 0.25  # share of photos that stay where a letterbox puts them
 SINGLE = 0.6  # share of photos of a single object, which teach more; the others have parts
@@ -70,15 +70,7 @@ class SceneBatches:
         """`count` scenes, drawn with `generator`, which is on the device."""
         drawn = torch.multinomial(self.chances, count, True, generator=generator)
         first, second = self._kinds(count, generator)
-        layers = self._photos(drawn, generator)
-        cut = count - count // EVERY  # where those begin that are cut out
-        out, free = self._cut_out(layers[cut:], generator)
-        angle, scale, shift, mirror = self._movements(count, generator)
-        roomy = F.pad(free, (cut, 0)) & (first >= BESIDE)
-        scale = torch.where(roomy, scale.clamp(max=1) * ROOMY, scale)
-        layers = moved(torch.cat([layers[:cut], out]), angle, scale, shift, mirror)
-        layers = torch.cat([layers[:cut], self._on_grounds(layers[cut:], free, generator)])
-        rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
+        rgb, whole, part, window = self._placed(drawn, first >= BESIDE, generator).split((3, 1, 1, 1), 1)
         parts = (self.present[drawn].sum(1) > 1) & (part > 0.5).flatten(1).any(1)
         scenes = Scenes((rgb + ground(self.device)).permute(0, 2, 3, 1), whole, part, whole, parts)
         for kind in (first, second):
@@ -91,6 +83,17 @@ class SceneBatches:
         first, second = torch.multinomial(chances, 2 * count, True, generator=generator).chunk(2)
         again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
         return first, torch.where(again, torch.where(first >= BESIDE, BESIDE, second), PLAIN)
+
+    def _placed(self, drawn: Tensor, accompanied: Tensor, generator: torch.Generator) -> Tensor:
+        """As `_photos`, moved; the last of them are cut out and on drawn grounds, with room for what is beside them."""
+        layers = self._photos(drawn, generator)
+        cut = len(drawn) - len(drawn) // EVERY
+        out, free = self._cut_out(layers[cut:], generator)
+        angle, scale, shift, mirror = self._movements(len(drawn), generator)
+        roomy = F.pad(free, (cut, 0)) & accompanied
+        scale = torch.where(roomy, scale.clamp(max=1) * ROOMY, scale)
+        layers = moved(torch.cat([layers[:cut], out]), angle, scale, shift, mirror)
+        return torch.cat([layers[:cut], self._on_grounds(layers[cut:], free, generator)])
 
     def _photos(self, drawn: Tensor, generator: torch.Generator) -> Tensor:
         """Colour less the padding's, object, one or two of its parts at random, and where a photo is: (B, 6, S, S)."""
@@ -114,7 +117,7 @@ class SceneBatches:
         And which of them do not end at a side of the photo, (B,): they can lie anywhere.
         """
         rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
-        alpha = softened(whole)
+        alpha = softened(whole, window)
         inner = -F.max_pool2d(F.pad(-window, (1, 1, 1, 1)), 3, 1)
         free = (whole * (1 - inner)).flatten(1).sum(1) < ENDS
         cut = torch.cat([(rgb + ground(self.device)) * alpha, alpha, part * alpha, window], 1)
@@ -185,7 +188,7 @@ class SceneBatches:
         picked = draw_indices(len(self.images), count, generator).to(self.images.device)
         rgb = self.images[picked].to(self.device).permute(0, 3, 1, 2).float()
         mask = (self.labels[picked].to(self.device) > 0)[:, None].float()
-        return premultiplied(rgb, softened(mask))
+        return premultiplied(rgb, softened(mask, torch.ones_like(mask)))
 
 
 def ground(device: torch.device) -> Tensor:
@@ -193,9 +196,13 @@ def ground(device: torch.device) -> Tensor:
     return torch.tensor(GROUND, dtype=torch.float32, device=device)[:, None, None]
 
 
-def softened(mask: Tensor) -> Tensor:
-    """Masks (B, 1, S, S) of 0 or 1 with a soft edge, drawn in a little, since their own is ragged."""
-    return (F.avg_pool2d(mask, 7, 1, 3) * 2 - 1).clamp(0, 1)
+def softened(mask: Tensor, window: Tensor) -> Tensor:
+    """Masks (B, 1, S, S) of 0 or 1 with a soft edge, drawn in a little, since their own is ragged.
+
+    But at a side of the `window` (B, 1, S, S) in which they are known they go on.
+    """
+    around, known = (F.avg_pool2d(each, 7, 1, 3) for each in (mask, window))
+    return (around / known.clamp(min=1e-3) * 2 - 1).clamp(0, 1) * window
 
 
 def premultiplied(rgb: Tensor, alpha: Tensor) -> Tensor:

@@ -126,6 +126,23 @@ def test_stickers_lie_on_drawn_grounds_too_and_have_no_parts(batches, monkeypatc
     assert ((scenes.whole.mean((1, 2, 3)) - scenes.whole.mean()).abs() < 1e-4).all()  # the only sticker there is
 
 
+def test_what_ends_at_a_side_of_its_photo_ends_at_a_side_of_its_ground(batches):
+    window = torch.zeros(2, 1, 64, 64)
+    window[..., :40] = 1
+    whole = torch.zeros_like(window)
+    whole[0, :, 20:64, 8:40], whole[1, :, 20:30, 8:20] = 1, 1
+    layers = torch.cat([torch.zeros(2, 3, 64, 64), whole, whole, window], 1)
+    plain = SceneBatches(batches.masks, None, CPU)
+    cut, free = plain._cut_out(layers, torch.Generator().manual_seed(0))
+    assert free.tolist() == [False, True]
+    assert (cut[0, 3, 30:, 16:40] == 1).all()  # as far as the photo goes
+    assert (cut[:, 3] <= whole[:, 0]).all()
+    placed = plain._on_grounds(cut, free, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(placed[0, 5], window[0, 0])
+    assert placed[1, 5].sum() > window[1].sum() * 0.6
+    assert (placed[:, 3] <= placed[:, 5]).all()
+
+
 def test_one_of_so_many_photos_is_cut_out(batches, monkeypatch):
     taken = []
     monkeypatch.setattr(module, "draw_grounds", lambda photos, generator: taken.append(len(photos)) or photos)
