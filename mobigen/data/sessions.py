@@ -28,9 +28,10 @@ PART_CHANCES = (0.5, 0.4, 0.1)  # of that if a part is meant
 PARTS = 0.45  # of the objects that have a part, how often it is meant
 CHANGED = 0.4  # of the others, how often a piece more or less is meant
 FOLLOWED = 0.5  # of the first clicks that mean the first mask, how many go with it
-SPOILT = 0.4  # of the masks before a correction, how many
-TWICE = 0.3  # of those, how many by two pieces
-SMALL = 0.6  # of these pieces, how many are small, so that all but a little has to stay as it is
+SPOILT = 0.5  # of the masks before a correction, how many
+TAKEN = 0.4  # of those where other objects are in the picture, how often these were taken for part of it
+TWICE = 0.3  # of the rest, how many by two pieces
+SMALL = 0.5  # of these pieces, how many are small, so that all but a little has to stay as it is
 SURE = (2.0, 9.0)  # logits of a spoilt mask
 SMALLEST = 12  # cells of a target, or it is not asked for
 FIRST = STROKE_POINTS  # places for the first prompt; every correction adds one
@@ -41,14 +42,15 @@ class ClickSession:
     """B people at work, a picture each.
 
     first, meant: (B, 1, S/2, S/2), alpha from 0 to 1, of what the first prompt can be taken for and what is meant. The
-    same for part, one that may be meant. pieces: (B, S/4, S/4), see `divided`. boxed, usable: (B,) of bool.
-    points (B, P, 2) and labels (B, P): all prompts so far. generator: on their device.
+    same for part, one that may be meant, and for others, the objects beside it. pieces: (B, S/4, S/4), see `divided`.
+    boxed, usable: (B,) of bool. points (B, P, 2) and labels (B, P): all prompts so far. generator: on their device.
     """
 
     image_size: int
     first: Tensor
     meant: Tensor
     part: Tensor
+    others: Tensor
     pieces: Tensor
     boxed: Tensor
     usable: Tensor
@@ -76,12 +78,15 @@ class ClickSession:
     def spoilt(self, logits: Tensor) -> Tensor:
         """The masks so far (B, 1, S/2, S/2), some of them replaced by what is meant, but for one or two pieces.
 
-        Most of what people correct late is small, and a network that has not met it mends more than is wrong.
+        Most of what people correct late is small, and a network that has not met it mends more than is wrong. What
+        they correct first is often another object, all of which one click has to take away.
         """
         count, device = len(logits), logits.device
-        drawn = torch.rand(3, count, 1, 1, 1, generator=self.generator, device=device)
+        drawn = torch.rand(4, count, 1, 1, 1, generator=self.generator, device=device)
         once = altered(self.meant, self.pieces, self.generator, SMALL)
         wrong = torch.where(drawn[0] < TWICE, altered(once, self.pieces, self.generator, SMALL), once)
+        taken = (drawn[3] < TAKEN) & (cells(self.others).sum((1, 2)) >= SMALLEST)[:, None, None, None]
+        wrong = torch.where(taken, torch.maximum(self.meant, self.others), wrong)
         sure = SURE[0] + (SURE[1] - SURE[0]) * drawn[1]
         wrong = (F.avg_pool2d(wrong, 5, 1, 2, count_include_pad=False) * 2 - 1) * sure
         return torch.where(drawn[2] < SPOILT, wrong.to(logits.dtype), logits)
@@ -127,6 +132,7 @@ def begin(scenes: Scenes, generator: torch.Generator) -> ClickSession:
         first=first,
         meant=meant,
         part=scenes.part,
+        others=(scenes.salient - scenes.whole).clamp(min=0),
         pieces=pieces,
         boxed=kind == BOX,
         usable=shown.sum((1, 2)) >= SMALLEST,

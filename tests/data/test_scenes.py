@@ -206,6 +206,7 @@ def test_spoilt_masks_are_wrong_by_pieces_and_the_others_stay(batches, monkeypat
     monkeypatch.setattr(sessions, "SPOILT", 0.0)
     assert torch.equal(session.spoilt(mine), mine)
     monkeypatch.setattr(sessions, "SPOILT", 1.0)
+    monkeypatch.setattr(sessions, "TAKEN", 0.0)
     wrong = session.spoilt(mine)
     assert wrong.abs().max() <= sessions.SURE[1]
     assert wrong.abs().amax((1, 2, 3)).min() > sessions.SURE[0] * 0.8
@@ -216,12 +217,28 @@ def test_spoilt_masks_are_wrong_by_pieces_and_the_others_stay(batches, monkeypat
 
 def test_many_spoilt_masks_are_nearly_right(batches, monkeypatch):
     monkeypatch.setattr(sessions, "SPOILT", 1.0)
+    monkeypatch.setattr(sessions, "TAKEN", 0.0)
     session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
     mask, meant = (
         each[session.usable] for each in (cells(torch.sigmoid(session.spoilt(session.meant))), cells(session.meant))
     )
     overlap = (mask & meant).sum((1, 2)) / (mask | meant).sum((1, 2))
     assert 0.25 < (overlap > 0.8).float().mean() < 0.9
+
+
+def test_spoilt_masks_take_whole_neighbours_for_part_of_what_is_meant(batches, monkeypatch):
+    only(monkeypatch, module.BESIDE)
+    monkeypatch.setattr(sessions, "SPOILT", 1.0)
+    monkeypatch.setattr(sessions, "TAKEN", 1.0)
+    session = begin(draw(batches, 64), torch.Generator().manual_seed(0))
+    beside = cells(session.others).sum((1, 2)) >= sessions.SMALLEST
+    assert beside.any()
+    wrong, others, meant = (
+        cells(each) for each in (torch.sigmoid(session.spoilt(session.meant)), session.others, session.meant)
+    )
+    expected = (others | meant)[beside]
+    same = (wrong[beside] & expected).sum((1, 2)) / (wrong[beside] | expected).sum((1, 2))
+    assert same.mean() > 0.85  # but for what smoothing takes from their edges
 
 
 def test_places_are_near_the_clicks_made_so_far(batches):
