@@ -26,7 +26,7 @@ LANES = 8  # float32 kernels of a browser's XNNPACK fall off their fast path whe
 
 
 class PlainUpscaler(Upscaler):
-    """A chain of 3x3 convolutions on RGB, trained with branches and deployed without."""
+    """A chain of 3x3 convolutions on RGB, or on luma alone, trained with branches and deployed without."""
 
     def __init__(
         self,
@@ -34,17 +34,19 @@ class PlainUpscaler(Upscaler):
         width: int = 16,  # channels
         depth: int = 10,  # convolutions between the first and the last
         fold: int = 1,  # pixels a side that become channels first
+        channels: int = 3,  # of the picture: RGB, or 1 for luma
         hidden: int = 64,  # channels inside a convolution while training
         fused: bool = False,
         tile_height: int = TILE,
         tile_width: int = TILE,
     ):
         super().__init__(scale, tile_height, tile_width)
-        if fold not in (1, 2):
-            raise ConfigError(f"fold {fold} is not offered; accepted: 1, 2")
-        self.fold, self.depth = fold, depth
-        self.pixels = 3 * (scale * fold) ** 2  # channels that are shuffled
-        folded = 3 * fold**2
+        for name, value, accepted in (("fold", fold, (1, 2)), ("channels", channels, (1, 3))):
+            if value not in accepted:
+                raise ConfigError(f"{name} {value} is not offered; accepted: {', '.join(map(str, accepted))}")
+        self.fold, self.depth, self.channels = fold, depth, channels
+        self.pixels = channels * (scale * fold) ** 2  # channels that are shuffled
+        folded = channels * fold**2
 
         def conv(before: int, after: int) -> nn.Module:
             if fused:
@@ -62,7 +64,7 @@ class PlainUpscaler(Upscaler):
         with torch.no_grad():
             for parameter in (*tail.plain.parameters(), tail.narrow.weight, tail.point.weight, tail.passed):
                 nn.init.zeros_(parameter)
-            tail.plain.weight[:, width:] = bilinear_kernel(self.scale, self.fold)
+            tail.plain.weight[:, width:] = bilinear_kernel(self.scale, self.fold, self.channels)
 
     @property
     def multiple(self) -> int:
@@ -73,18 +75,19 @@ class PlainUpscaler(Upscaler):
         return (self.depth + 3) * self.fold - 1
 
     def forward(self, image: Tensor) -> Tensor:
-        """`image` (B, 3, H, W) in [0, 1], multiples of `fold` -> (B, 3, scale * H, scale * W) in [0, 1]."""
+        """`image` (B, channels, H, W) in [0, 1], multiples of `fold` -> the same, scale * H and scale * W."""
         folded = F.pixel_unshuffle(image, self.fold) if self.fold > 1 else image
         pixels = self.tail(torch.cat([self.trunk(folded), folded], dim=1)).clamp(0, 1)  # fused, and free in int8
         return F.pixel_shuffle(pixels[:, : self.pixels], self.scale * self.fold)
 
 
-def bilinear_kernel(scale: int, fold: int) -> Tensor:
-    """The 3x3 weight from folded pixels to the sub-pixels of bilinear enlargement, (3 (scale fold)^2, 3 fold^2, 3, 3).
+def bilinear_kernel(scale: int, fold: int, channels: int = 3) -> Tensor:
+    """The 3x3 weight from folded pixels to the sub-pixels of bilinear enlargement.
 
-    It is read off: column by column, from the enlargement of a single lit pixel in the middle of 5x5 folded ones.
+    Its shape is (channels (scale fold)^2, channels fold^2, 3, 3). It is read off: column by column, from the
+    enlargement of a single lit pixel in the middle of 5x5 folded ones.
     """
-    folded = 3 * fold**2
+    folded = channels * fold**2
     lit = torch.zeros(folded, folded, 5, 5)
     lit[range(folded), range(folded), 2, 2] = 1
     picture = F.pixel_shuffle(lit, fold)

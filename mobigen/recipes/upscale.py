@@ -40,7 +40,7 @@ class Plan(NamedTuple):
 
 PLANS: dict[str, Plan] = {
     "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 10}, 12),
-    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 10, "fold": 2}, 9),
+    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 9, "channels": 1}, 12),
     "upscale-x3": Plan(PlainUpscaler, {"scale": 3, "width": 32, "depth": 8}, 12),
     "upscale-x3-fast": Plan(PlainUpscaler, {"scale": 3, "width": 16, "depth": 6}, 8),
     "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 10}, 20),
