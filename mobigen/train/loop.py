@@ -317,8 +317,8 @@ def train(task: Task, settings: RunSettings, folder: Path, result: Path) -> Prog
         ConfigError: the loss stayed non-finite for PATIENCE steps.
         WeightsError: the checkpoint is damaged or of another network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     run = Run(task, settings, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     if run.accelerator.is_main_process:
         (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
     run.resume()
