@@ -104,14 +104,9 @@ def read_parameters(path: str | os.PathLike[str]) -> dict[str, str | int | float
     Raises:
         InputError: the file is missing, not a picture, damaged, or not made by mobigen.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            text = image.info.get(PNG_KEY) or image.getexif().get(ExifTags.Base.ImageDescription)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not a picture that can be read: {error}") from error
+    with _reading(path) as image:
+        image.load()
+        text = image.info.get(PNG_KEY) or image.getexif().get(ExifTags.Base.ImageDescription)
     return _parse(text, path)
 
 
@@ -154,6 +149,8 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
                 yield image
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder; give the pictures in it, {Path(path, '*.jpg')} say") from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise InputError(f"{path} is larger than {most} megapixels; cut it into parts first") from error

@@ -11,7 +11,15 @@ import pytest
 from PIL import Image
 
 from mobigen.errors import InputError
-from mobigen.media import SUFFIXES, contact_sheet, open_photo, read_parameters, save_image, write_file
+from mobigen.media import (
+    SUFFIXES,
+    contact_sheet,
+    open_photo,
+    open_picture,
+    read_parameters,
+    save_image,
+    write_file,
+)
 
 PARAMETERS = {
     "prompt": 'a "café" & fox',
@@ -140,8 +148,12 @@ def test_what_is_no_picture_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match="is not a picture that can be read"):
         read_parameters(path)
-    with pytest.raises(InputError, match="is not a picture that can be read"):
-        read_parameters(tmp_path)
+
+
+def test_a_folder_is_not_taken_for_a_broken_picture(tmp_path):
+    for read in (read_parameters, open_picture, open_photo):
+        with pytest.raises(InputError, match="is a folder; give the pictures in it"):
+            read(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

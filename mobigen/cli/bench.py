@@ -83,13 +83,12 @@ def bench(
 def _give(record: Record, as_json: bool, output: Path | None) -> None:
     from mobigen.bench.record import write_record
 
-    if output:
-        write_record(record, output)
     if as_json:
         click.echo(json.dumps(asdict(record), indent=2))
     else:
         _show(record)
     if output:
+        write_record(record, output)  # last: what was measured is shown even where this fails
         click.echo(output, err=as_json)
 
 

@@ -79,7 +79,14 @@ class Group(click.Group):
         except (MobigenError, OSError) as error:
             if context.meta.get(DEBUG):
                 traceback.print_exc()
-            raise Failure(str(error)) from error
+            raise Failure(_line(error)) from error
+
+
+def _line(error: Exception) -> str:
+    """An error in words; one of the system's by the place that it is about, without its number."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot use {error.filename}: {error.strerror}; give another place"
+    return str(error)
 
 
 def fresh_line() -> str:

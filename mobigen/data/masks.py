@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobigen.data.cache import refilled
 from mobigen.data.shards import read_files
 from mobigen.errors import InputError
 from mobigen.letterbox import Letterbox
@@ -106,19 +107,15 @@ def _fingerprint(folder: Path) -> list[list[Any]]:
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:
-    """Writes pictures and label maps one after the other; the listing, which vouches for them, comes last."""
-    cache.mkdir(parents=True, exist_ok=True)
-    (cache / "masks.json").unlink(missing_ok=True)
-    samples = []
-    photos, maps = cache / "masks.rgb", cache / "masks.labels"
-    with photos.open("wb") as first, maps.open("wb") as second, ThreadPoolExecutor() as pool:
+    """Writes pictures and label maps one after the other."""
+    samples: list[dict[str, Any]] = []
+    filling = refilled(cache / "masks.json", "masks.rgb", "masks.labels")
+    with filling as (listing, (photos, maps)), ThreadPoolExecutor() as pool:
+        listing.update(settings=settings, samples=samples)
         for photo, labels, sample in pool.map(lambda raw: _sample(raw, settings["size"]), read_files(folder)):
-            first.write(photo.tobytes())
-            second.write(labels.tobytes())
+            photos.write(photo.tobytes())
+            maps.write(labels.tobytes())
             samples.append(sample)
-    partial = cache / "masks.json.partial"
-    partial.write_text(json.dumps({"settings": settings, "samples": samples}))
-    partial.replace(cache / "masks.json")
 
 
 def _sample(raw: dict[str, Any], size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, Any]]:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mobigen.data.cache import refilled
 from mobigen.data.draw import draw_indices
 from mobigen.data.resize import resize
 from mobigen.data.shards import read_pictures
@@ -89,19 +90,15 @@ def _fingerprint(folder: Path) -> list[list[Any]]:
 
 
 def _fill(folder: Path, cache: Path, files: list[list[Any]]) -> None:
-    """Decodes on threads, in order; the listing, which vouches for the pixels, goes first and comes last."""
-    cache.mkdir(parents=True, exist_ok=True)
-    listing, sizes = cache / "photos.json", []
-    listing.unlink(missing_ok=True)
+    """Decodes on threads, in order."""
     encoded = read_pictures(folder)
-    with (cache / "photos.rgb").open("wb") as pixels, ThreadPoolExecutor() as pool:
+    sizes: list[tuple[int, ...]] = []
+    with refilled(cache / "photos.json", "photos.rgb") as (listing, (pixels,)), ThreadPoolExecutor() as pool:
+        listing.update(files=files, sizes=sizes)
         while chunk := list(islice(encoded, CHUNK)):
             for photo in pool.map(lambda each: _decode(*each), chunk):
                 pixels.write(photo.tobytes())
                 sizes.append(photo.shape[:2])
-    partial = listing.with_suffix(".partial")
-    partial.write_text(json.dumps({"files": files, "sizes": sizes}))
-    partial.replace(listing)
 
 
 class PhotoCrops:
@@ -145,7 +142,7 @@ class PhotoCrops:
             InputError: a photo is smaller than that.
         """
         if self.smallest < size:
-            raise InputError(f"a photo is only {self.smallest} pixels wide or high; these crops need {size}")
+            raise InputError(f"a photo is {self.smallest} pixels wide or high; take out those with fewer than {size}")
         device = generator.device
         spot = torch.rand(count, generator=generator, device=device, dtype=torch.float64) * self.ends[-1]
         chosen = self.cells[torch.searchsorted(self.ends, spot, right=True)]  # (count, 3)

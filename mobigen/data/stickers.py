@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobigen.data.augment import jitter
+from mobigen.data.cache import refilled
 from mobigen.data.captions import captions, clean_name
 from mobigen.data.draw import draw_indices
 from mobigen.data.recolour import COLOURS, dominant_region, recolour
@@ -103,22 +104,16 @@ def _fingerprint(folder: Path) -> list[list[Any]]:
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:
-    """Decodes on threads, in order, into `stickers.rgba` and `stickers.json`; the listing, which vouches for the
-    pictures, goes first and comes last."""
-    cache.mkdir(parents=True, exist_ok=True)
-    (cache / "stickers.json").unlink(missing_ok=True)
-    (cache / "stickers.rgba").unlink(missing_ok=True)
+    """Decodes on threads, in order."""
     samples = read_shards(folder)
-    stickers = []
-    with (cache / "stickers.rgba").open("wb") as pictures, ThreadPoolExecutor() as pool:
+    stickers: list[dict[str, Any]] = []
+    with refilled(cache / "stickers.json", "stickers.rgba") as (listing, (pictures,)), ThreadPoolExecutor() as pool:
+        listing.update(settings=settings, stickers=stickers)
         while chunk := list(islice(samples, CHUNK)):
             for variants in pool.map(lambda sample: list(_variants(sample, settings)), chunk):
                 for picture, sticker in variants:
                     pictures.write(picture.tobytes())
                     stickers.append(asdict(sticker))
-    partial = cache / "stickers.json.partial"
-    partial.write_text(json.dumps({"settings": settings, "stickers": stickers}))
-    partial.replace(cache / "stickers.json")
 
 
 def _variants(sample: Sample, settings: dict[str, Any]) -> Iterator[tuple[NDArray[np.uint8], Sticker]]:

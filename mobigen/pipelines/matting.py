@@ -3,7 +3,7 @@
 Only tiles with border in them are worked on, so that a photo of any size takes little memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -86,13 +86,30 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, radius: int, smooth: fl
     def mean(x: np.ndarray) -> np.ndarray:
         return cv2.blur(x, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
 
-    colours, average = mean(guide), mean(values)
-    products = mean((guide[..., :, None] * guide[..., None, :]).reshape(*values.shape, 9)).reshape(*values.shape, 3, 3)
-    spread = products - colours[..., :, None] * colours[..., None, :] + smooth * np.eye(3, dtype=np.float32)
-    together = mean(guide * values[..., None]) - colours * average[..., None]
-    slope = np.linalg.solve(spread, together[..., None])[..., 0]
-    offset = average - (slope * colours).sum(-1)
-    return (mean(slope) * guide).sum(-1) + mean(offset)
+    colours, average = cv2.split(guide), mean(values)
+    means = [mean(each) for each in colours]
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    spread = {(i, j): mean(colours[i] * colours[j]) - means[i] * means[j] + smooth * (i == j) for i, j in pairs}
+    together = [mean(each * values) - centre * average for each, centre in zip(colours, means, strict=True)]
+    slopes = _solve(spread, together)
+    offset = average - sum(map(np.multiply, slopes, means))
+    return sum(map(np.multiply, map(mean, slopes), colours), mean(offset))
+
+
+def _solve(matrix: Mapping[tuple[int, int], np.ndarray], vector: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """x of matrix x = vector at every pixel, where `matrix` is the upper triangle of 3 x 3, symmetric and positive.
+
+    L D L^T (Golub and Van Loan, Matrix Computations, 4.1.2) on whole planes: LAPACK, called for each pixel, was most
+    of the time that a photo took.
+    """
+    first, low, lower = matrix[0, 0], matrix[0, 1] / matrix[0, 0], matrix[0, 2] / matrix[0, 0]
+    second, rest = matrix[1, 1] - low * matrix[0, 1], matrix[1, 2] - lower * matrix[0, 1]
+    lowest = rest / second
+    third = matrix[2, 2] - lower * matrix[0, 2] - lowest * rest
+    y = vector[1] - low * vector[0]
+    z = (vector[2] - lower * vector[0] - lowest * y) / third
+    y = y / second - lowest * z
+    return [vector[0] / first - low * y - lower * z, y, z]
 
 
 def foreground(photo: np.ndarray, alpha: np.ndarray, radius: int) -> np.ndarray:

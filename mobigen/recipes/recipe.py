@@ -76,10 +76,8 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """A folder for what can be made again, which is there."""
-        folder = self.out / "cache"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """A folder for what can be made again; who fills it makes it."""
+        return self.out / "cache"
 
     @cached_property
     def stickers(self) -> StickerSet:
@@ -131,6 +129,7 @@ class Workspace:
         names = sorted(self.keywords)
         words = list(dict.fromkeys([*self.english, *sorted(set().union(*self.keywords.values()))]))
         related = related_words(nearest_names(words, names, teacher_embeddings), self.keywords, UNSEEN_WORDS)
+        cached.parent.mkdir(parents=True, exist_ok=True)
         partial = cached.with_suffix(".partial")
         partial.write_text(json.dumps(related, ensure_ascii=False, indent=1))
         partial.replace(cached)

@@ -78,9 +78,13 @@ class StickerModel:
         Raises:
             WeightsError: another component is missing or damaged.
         """
-        pipeline = weights / "pipeline.json"
+        pipeline, judge = weights / "pipeline.json", weights / DualEncoder.component
         if not pipeline.is_file():
             raise WeightsError(f"no {pipeline}; give a folder like weights/sticker")
+        if not judge.is_dir():
+            raise WeightsError(
+                f"no judge at {judge}; train it with `mobigen train sticker-dual-encoder` and put it there"
+            )
         has_teacher = (weights / "teacher").is_dir()
         return cls(
             text_encoder=TextEncoder.from_pretrained(weights / "text_encoder").to(device),
@@ -88,7 +92,7 @@ class StickerModel:
             decoder=Decoder.from_pretrained(weights / "decoder").to(device),
             student=Denoiser.from_pretrained(weights / "denoiser").to(device),
             teacher=Denoiser.from_pretrained(weights / "teacher").to(device) if has_teacher else None,
-            judge=DualEncoder.from_pretrained(weights / "dual_encoder").to(device),
+            judge=DualEncoder.from_pretrained(judge).to(device),
             sampler=json.loads(pipeline.read_text())["sampler"],
             device=device,
         )

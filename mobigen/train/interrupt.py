@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = ["interruptions_at_ends_of_steps"]
+
+HEARD = b"stopping after this step, which may take minutes where a teacher draws; Ctrl-C again stops at once\n"
 
 
 @contextmanager
@@ -22,6 +25,7 @@ def interruptions_at_ends_of_steps() -> Iterator[Callable[[], bool]]:
         if pressed.is_set():
             raise KeyboardInterrupt
         pressed.set()
+        os.write(2, HEARD)  # whatever the signal interrupts may be printing itself
 
     if threading.current_thread() is not threading.main_thread():  # which alone hears signals
         yield pressed.is_set

@@ -69,8 +69,10 @@ class RunSettings:
     def __post_init__(self) -> None:
         if self.minutes is None and self.max_train_steps is None:
             raise ConfigError("a run needs an end: give --minutes or --max-train-steps")
-        if any(end is not None and end <= 0 for end in (self.minutes, self.max_train_steps)):
+        if not all(end is None or end > 0 for end in (self.minutes, self.max_train_steps)):  # NaN is not above 0
             raise ConfigError("minutes and max_train_steps must be above 0; leave out the one that is not meant")
+        if self.lr_warmup_steps < 0 or not self.checkpointing_minutes >= 0:
+            raise ConfigError("lr_warmup_steps and checkpointing_minutes must be 0 or more")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay {self.ema_decay}; accepted: from 0 to below 1")
         if self.train_batch_size < 1 or not self.learning_rate > 0:
@@ -315,8 +317,8 @@ def train(task: Task, settings: RunSettings, folder: Path, result: Path) -> Prog
         ConfigError: the loss stayed non-finite for PATIENCE steps.
         WeightsError: the checkpoint is damaged or of another network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     run = Run(task, settings, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     if run.accelerator.is_main_process:
         (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=2))
     run.resume()

@@ -34,6 +34,14 @@ def test_a_record_as_json_and_in_a_file(exported_bundle, tmp_path):
     assert result.stderr.splitlines()[-1] == str(tmp_path / "record.json")
 
 
+def test_what_was_measured_is_shown_where_its_file_cannot_be_written(exported_bundle, tmp_path):
+    (tmp_path / "file").touch()
+    result = run("bench", exported_bundle, *QUICK, "-o", tmp_path / "file" / "record.json")
+    assert result.exit_code == 2
+    assert "decoder" in result.stdout
+    assert f"error: cannot use {tmp_path / 'file'}" in result.stderr
+
+
 def test_sustained_runs_have_a_line(exported_bundle):
     result = run("bench", exported_bundle, *QUICK, "--minutes", 0.001)
     *_, title, line = result.stdout.splitlines()

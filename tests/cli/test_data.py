@@ -54,6 +54,14 @@ def test_a_bad_folder_is_one_line_and_leaves_nothing(folder, tmp_path, listing, 
     assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_a_place_that_cannot_take_shards(folder, tmp_path):
+    place = folder / "apple.png"
+    result = run("data", "pack", folder, "--out", place)
+    assert_one_line_and_code_2(result, f"cannot use {place}: File exists; give another place")
+    assert place.is_file()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     assert_one_line_and_code_2(run("data", "pack", tmp_path / "none", "--out", tmp_path / "out"), "metadata.jsonl")
     assert list(tmp_path.iterdir()) == []

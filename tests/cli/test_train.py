@@ -179,10 +179,17 @@ def test_what_cannot_work_is_one_line_and_leaves_nothing(place, verb, recipe, ch
     assert not (place / "new").exists()
 
 
-def test_a_folder_without_shards(place):
+def test_a_folder_without_data_leaves_nothing(place):
     (place / "empty").mkdir()
-    result = run("train", "sticker-decoder", *arguments(place, data=place / "empty"))
-    assert_one_line_and_code_2(result, "mobigen data pack FOLDER")
+    for recipe, complaint in [
+        ("sticker-autoencoder", "mobigen data pack FOLDER"),
+        ("sticker-text-encoder", "mobigen data pack FOLDER"),
+        ("cutout", "mobigen data pack FOLDER"),
+        ("upscale-x2", "no pictures in"),
+    ]:
+        result = run("train", recipe, *arguments(place, data=place / "empty", out=place / "new", init=None))
+        assert_one_line_and_code_2(result, complaint)
+        assert not (place / "new").exists()
 
 
 def test_a_teacher_that_is_not_there(place, monkeypatch):
@@ -193,8 +200,9 @@ def test_a_teacher_that_is_not_there(place, monkeypatch):
 
 def test_the_teacher_of_words_is_an_extra_of_its_own(place, monkeypatch):
     monkeypatch.setitem(sys.modules, "wordfreq", None)
-    result = run("distill", "sticker-text-encoder", *arguments(place, init=None))
+    result = run("distill", "sticker-text-encoder", *arguments(place, out=place / "new", init=None))
     assert_one_line_and_code_2(result, "pip install 'mobigen[teachers]'")
+    assert not (place / "new").exists()
 
 
 @pytest.mark.parametrize("changes", [{"data": None}, {"out": None}, {"seed": "lucky"}])

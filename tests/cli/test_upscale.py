@@ -223,7 +223,7 @@ def soup(place):
         (empty, "is not a picture that can be read"),
         (soup, "is not a video that can be read"),
         (lambda place: place / "nothing.png", "there is no file"),
-        (lambda place: place, "is not a picture that can be read"),
+        (lambda place: place, "is a folder; give the pictures in it"),
     ],
 )
 def test_files_that_cannot_be_read_are_refused_in_one_line(place, model, make, complaint):

@@ -94,7 +94,7 @@ def test_a_sample_that_is_no_photo_with_labels_is_named(tmp_path, problem):
     write_sample(tmp_path, **problem)
     with pytest.raises(InputError, match="sample odd needs a photo"):
         load_masks(tmp_path, tmp_path / "cache", 32)
-    assert not (tmp_path / "cache" / "masks.json").exists()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_proportions_are_kept(tmp_path):

@@ -72,6 +72,19 @@ def test_a_guided_filter_of_one_colour_is_a_mean():
     np.testing.assert_allclose(guided_filter(guide, values, 2, 1e-3), blurred, atol=1e-5)
 
 
+def test_a_guided_filter_solves_the_equations_of_every_window():
+    """Equations 14 to 16 as they stand, for one window: its size is the picture's."""
+    source = np.random.default_rng(0)
+    guide, values = source.random((9, 9, 3)).astype(np.float32), source.random((9, 9)).astype(np.float32)
+    colours, wanted = guide.reshape(-1, 3).astype(np.float64), values.ravel().astype(np.float64)
+    together = ((colours - colours.mean(0)) * (wanted - wanted.mean())[:, None]).mean(0)
+    slope = np.linalg.solve(np.cov(colours.T, bias=True) + 0.01 * np.eye(3), together)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matting.cv2, "blur", lambda x, *_, **__: np.full_like(x, x.mean(dtype=np.float64)))
+        found = guided_filter(guide, values, 4, 0.01)
+    np.testing.assert_allclose(found.ravel(), (colours - colours.mean(0)) @ slope + wanted.mean(), atol=1e-5)
+
+
 def test_colour_is_that_of_the_object_where_it_is_mixed():
     photo, alpha, _ = scene()
     pure = foreground(photo.astype(np.float32) / 255, alpha.astype(np.float32), 12)

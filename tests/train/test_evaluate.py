@@ -68,6 +68,12 @@ def test_every_score_is_there_and_in_range(kind, data, weights, tmp_path):
     assert len(lines) == 5
 
 
+def test_a_missing_judge_is_named_with_its_recipe(data, tmp_path):
+    (tmp_path / "pipeline.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"no judge at .*mobigen train sticker-dual-encoder"):
+        evaluate.evaluate_sticker(data, tmp_path, tmp_path, print, samples=6)
+
+
 def test_missing_weights_are_named(data, tmp_path):
     with pytest.raises(WeightsError, match=r"no .*pipeline\.json"):
         evaluate.evaluate_sticker(data, tmp_path, tmp_path, print, samples=6)

@@ -13,12 +13,13 @@ def press():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_the_first_press_is_noted_and_the_second_interrupts():
+def test_the_first_press_is_noted_and_the_second_interrupts(capfd):
     before = signal.getsignal(signal.SIGINT)
     with interruptions_at_ends_of_steps() as interrupted:
         assert not interrupted()
         press()
         assert interrupted()
+        assert "Ctrl-C again stops at once" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             press()
     assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,38 @@
+"""Caches of decoded data: files of bytes, and a JSON listing that vouches for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+__all__ = ["refilled"]
+
+
+@contextmanager
+def refilled(listing: Path, *names: str) -> Iterator[tuple[dict[str, Any], list[BinaryIO]]]:
+    """What the listing is to say, and new files of these names beside it, open for writing.
+
+    The listing goes first and comes last. Where the filling fails nothing stays, be it files or folders made for them.
+    """
+    made = [folder for folder in listing.parents if not folder.exists()]  # the innermost first
+    files = [listing.with_name(name) for name in names]
+    partial = listing.with_suffix(".partial")
+    content: dict[str, Any] = {}
+    listing.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in (listing, *files):
+            path.unlink(missing_ok=True)  # not emptied: another run may still read what it was
+        with ExitStack() as opened:
+            yield content, [opened.enter_context(path.open("wb")) for path in files]
+        partial.write_text(json.dumps(content))
+        partial.replace(listing)
+    except BaseException:
+        for path in (partial, *files):
+            path.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # something else is in it by now
+                folder.rmdir()
+        raise
