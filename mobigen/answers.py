@@ -12,7 +12,7 @@ __all__ = ["AGREEMENT", "SURENESS", "best_answer", "iou", "means_first_mask"]
 
 AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it
-CONTINUITY = 0.1  # of expected IoU, what being just like the mask so far is worth
+CONTINUITY = 0.15  # of expected IoU, what being just like the mask so far is worth
 
 
 def means_first_mask(found: NDArray[np.bool_], first: NDArray[np.bool_]) -> bool:
