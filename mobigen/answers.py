@@ -1,23 +1,45 @@
 """How clicks are answered besides what the network says: with the first mask, and with the mask so far.
 
-The first mask knows an object's edge better than one click does. Where several objects stand out the click chooses one,
-and its answer without the first mask is then far from it. A further click corrects what is there already: of masks that
-are expected to be about as good, the one that is most like it is meant.
+The first mask knows an object's edge better than one click does. Where several objects stand out the click chooses one:
+the regions of the first mask that its own answer leaves out are the others. A further click corrects what is there
+already: of masks that are expected to be about as good, the one that is most like it is meant.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AGREEMENT", "SURENESS", "best_answer", "iou", "means_first_mask"]
+__all__ = ["AGREEMENT", "SURENESS", "best_answer", "iou", "with_first_mask"]
 
 AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it
 CONTINUITY = 0.15  # of expected IoU, what being just like the mask so far is worth
 
 
-def means_first_mask(found: NDArray[np.bool_], first: NDArray[np.bool_]) -> bool:
-    """Whether `found` (H, W), the answer to a click alone, is much the same as the mask `first` (H, W)."""
-    return bool(iou(found, first) >= AGREEMENT)
+def with_first_mask(alone: NDArray[np.float32], first: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a first click is answered together with: the first mask without other objects, or nothing.
+
+    Args:
+        alone: logits (h, w) of the answer to the click alone.
+        first: logits (h, w) of the first mask.
+
+    Returns:
+        Logits (h, w): the first mask's, made surer, with the regions that `alone` leaves out taken away. Zeros if what
+        is left of it is not much the same as `alone`.
+    """
+    found, salient = alone > 0, first > 0
+    chosen = _chosen(salient, found)
+    if not chosen.any() or iou(found, chosen) < AGREEMENT:
+        return np.zeros_like(first)
+    return np.where(salient & ~chosen, -SURENESS, SURENESS).astype(np.float32) * first
+
+
+def _chosen(salient: NDArray[np.bool_], found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The regions of `salient` (h, w) half of which, or more, are in `found`."""
+    _, regions = cv2.connectedComponents(salient.astype(np.uint8))
+    numbers = regions.ravel()
+    covered = 2 * np.bincount(numbers, found.ravel()) >= np.bincount(numbers)
+    return covered[regions] & salient
 
 
 def best_answer(

@@ -6,29 +6,49 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mobigen.answers import best_answer, means_first_mask
+from mobigen.answers import SURENESS, best_answer, with_first_mask
 
 masks = arrays(bool, (4, 5))
 
 
-@given(masks, masks)
-def test_it_is_symmetric_and_true_of_the_mask_itself(one, other):
-    assert means_first_mask(one, one)
-    assert means_first_mask(one, other) == means_first_mask(other, one)
+def logits(mask):
+    return np.where(mask, 1.5, -0.5).astype(np.float32)
+
+
+@given(masks.filter(np.any))
+def test_a_first_mask_that_the_click_means_goes_with_it(mask):
+    np.testing.assert_array_equal(with_first_mask(logits(mask), logits(mask)), SURENESS * logits(mask))
 
 
 @pytest.mark.parametrize(("shared", "same"), [(7, True), (6, False)])
 def test_seven_tenths_have_to_be_shared(shared, same):
-    first, found = np.zeros((2, 10), bool)
-    first[:], found[:shared] = True, True
-    assert means_first_mask(found, first) is same
+    first, found = np.zeros((2, 1, 10), bool)
+    first[:], found[:, :shared] = True, True
+    assert with_first_mask(logits(found), logits(first)).any() == same
 
 
 @given(st.integers(1, 5))
-def test_masks_apart_are_not_the_same(count):
-    first, found = np.zeros((2, 10), bool)
-    first[:count], found[-count:] = True, True
-    assert not means_first_mask(found, first)
+def test_masks_apart_do_not_go_together(count):
+    first, found = np.zeros((2, 1, 11), bool)
+    first[:, :count], found[:, -count:] = True, True
+    assert not with_first_mask(logits(found), logits(first)).any()
+
+
+def test_what_else_stands_out_is_taken_away():
+    first, found = np.zeros((2, 8, 8), bool)
+    first[:3, :3], first[5:, 2:] = True, True
+    found[:3, :4] = True  # the first of two objects, and a little beside it
+    other = np.zeros((8, 8), bool)
+    other[5:, 2:] = True
+    expected = SURENESS * np.where(other, -1.5, logits(first))
+    np.testing.assert_array_equal(with_first_mask(logits(found), logits(first)), expected)
+
+
+@given(masks, masks)
+def test_neither_goes_with_nothing(one, other):
+    nothing = logits(np.zeros((4, 5), bool))
+    assert not with_first_mask(nothing, logits(one)).any()
+    assert not with_first_mask(logits(other), nothing).any()
 
 
 @given(arrays(bool, (3, 4, 5)), arrays(np.float32, 3, elements=st.floats(0, 1, width=32)))

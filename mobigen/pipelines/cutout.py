@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mobigen import __version__
-from mobigen.answers import SURENESS, best_answer, means_first_mask
+from mobigen.answers import best_answer, with_first_mask
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError
 from mobigen.letterbox import Letterbox
@@ -301,12 +301,11 @@ class CutoutPredictor:
     def _before(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """What goes with a first prompt: the first mask, if it is a click that means it, or nothing."""
         nothing = np.zeros((1, 1, self._side, self._side), np.float32)
-        first = photo.saliency > 0
         x, y = self._cells(photo, points[:1])[0].round().astype(int)
-        if len(points) > 1 or not first[y, x]:
+        if len(points) > 1 or photo.saliency[y, x] <= 0:
             return nothing
-        found = self._best(photo, points, labels, nothing)[0, 0] > 0
-        return SURENESS * photo.saliency[None, None] if means_first_mask(found, first) else nothing
+        alone = self._best(photo, points, labels, nothing)[0, 0]
+        return with_first_mask(alone, photo.saliency)[None, None]
 
     def _best(self, photo: _Photo, points: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The logits (1, 1, s, s) of the mask that is expected to be best."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mobigen.answers import SURENESS, best_answer, iou, means_first_mask
+from mobigen.answers import best_answer, iou, with_first_mask
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.errors import InputError
 from mobigen.media import contact_sheet
@@ -84,15 +84,17 @@ class Judge:
         """
         if logits is not None:
             return self._decode(photo, clicks, logits, corrects=True)
-        logits = torch.zeros_like(photo.first)
-        if len(clicks) == 1 and self._means_first_mask(photo, clicks[0], logits):
-            logits = SURENESS * photo.first
-        return self._decode(photo, clicks, logits)
+        nothing = torch.zeros_like(photo.first)
+        first_mask = self._with_first_mask(photo, clicks[0], nothing) if len(clicks) == 1 else nothing
+        return self._decode(photo, clicks, first_mask)
 
-    def _means_first_mask(self, photo: Photo, click: Click, nothing: Tensor) -> bool:
+    def _with_first_mask(self, photo: Photo, click: Click, nothing: Tensor) -> Tensor:
         (x, y), _ = click
-        first = photo.saliency > 0.5
-        return bool(first[int(y), int(x)]) and means_first_mask(self._decode(photo, [click], nothing)[0], first)
+        if photo.first[0, 0, int(y) // 2, int(x) // 2] <= 0:
+            return nothing
+        alone = self._decode(photo, [click], nothing)[1]
+        both = (each[0, 0].float().cpu().numpy() for each in (alone, photo.first))
+        return torch.from_numpy(with_first_mask(*both)).to(nothing)[None, None]
 
     def _decode(
         self, photo: Photo, clicks: Sequence[Click], logits: Tensor, corrects: bool = False
