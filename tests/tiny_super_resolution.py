@@ -13,7 +13,7 @@ UPSCALERS = {
     XLSR: TILE,
     ABPN: TILE,
     SYENet: TILE,
-    PlainUpscaler: {"width": 8, "depth": 2, "fold": 2, "hidden": 6, **TILE},
+    PlainUpscaler: {"width": 8, "depth": 2, "hidden": 6, **TILE},
     AggregationGenerator: {"width": 8, "blocks": 2, **TILE},
     PatchDiscriminator: {"width": 4, "depth": 2, "image_size": 16},
 }

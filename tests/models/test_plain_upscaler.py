@@ -8,25 +8,27 @@ from torch import nn
 from mobigen.errors import ConfigError
 from mobigen.models.plain_upscaler import PlainUpscaler, bilinear_kernel
 
-every_kind = pytest.mark.parametrize(("scale", "fold"), [(scale, fold) for scale in (2, 3, 4) for fold in (1, 2)])
+every_kind = pytest.mark.parametrize(
+    ("scale", "channels"), [(scale, channels) for scale in (2, 3, 4) for channels in (1, 3)]
+)
 
 
 @torch.no_grad()
 @every_kind
-def test_it_begins_as_bilinear_enlargement(scale, fold):
-    network = PlainUpscaler(scale, width=8, depth=1, fold=fold).eval()
-    image = torch.rand(1, 3, 12, 16)
+def test_it_begins_as_bilinear_enlargement(scale, channels):
+    network = PlainUpscaler(scale, width=8, depth=1, channels=channels).eval()
+    image = torch.rand(1, channels, 12, 16)
     expected = F.interpolate(image, scale_factor=float(scale), mode="bilinear")
-    inside = slice(fold * scale, -fold * scale)  # at borders zeros are seen
+    inside = slice(scale, -scale)  # at borders zeros are seen
     torch.testing.assert_close(network(image)[..., inside, inside], expected[..., inside, inside])
 
 
 @every_kind
-def test_the_bilinear_kernel_keeps_brightness(scale, fold):
-    kernel = bilinear_kernel(scale, fold)
-    assert kernel.shape == (3 * (scale * fold) ** 2, 3 * fold**2, 3, 3)
+def test_the_bilinear_kernel_keeps_brightness(scale, channels):
+    kernel = bilinear_kernel(scale, channels)
+    assert kernel.shape == (channels * scale**2, channels, 3, 3)
     torch.testing.assert_close(kernel.sum((1, 2, 3)), torch.ones(len(kernel)))
-    by_colour = kernel.unflatten(0, (3, -1)).unflatten(2, (3, -1)).abs().sum((1, 3, 4, 5))
+    by_colour = kernel.unflatten(0, (channels, -1)).abs().sum((1, 3, 4))
     assert torch.equal(by_colour, torch.diag(by_colour.diagonal()))
 
 
@@ -39,8 +41,8 @@ def test_it_begins_with_live_features_of_the_inputs_size():
 
 
 @every_kind
-def test_it_is_deployed_as_convolutions_of_whole_lanes(scale, fold):
-    deployed = PlainUpscaler(scale, width=16, depth=2, fold=fold).fuse()
+def test_it_is_deployed_as_convolutions_of_whole_lanes(scale, channels):
+    deployed = PlainUpscaler(scale, width=16, depth=2, channels=channels).fuse()
     convolutions = [module for module in deployed.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 4
     assert all(each.out_channels % 8 == 0 and each.kernel_size == (3, 3) for each in convolutions)
@@ -48,6 +50,6 @@ def test_it_is_deployed_as_convolutions_of_whole_lanes(scale, fold):
     assert leaves == {nn.Conv2d, nn.ReLU}
 
 
-def test_folds_that_are_not_offered():
-    with pytest.raises(ConfigError, match="fold 3 is not offered; accepted: 1, 2"):
-        PlainUpscaler(2, fold=3)
+def test_channels_that_are_not_offered():
+    with pytest.raises(ConfigError, match="channels 4 is not offered; accepted: 1 for luma, 3 for RGB"):
+        PlainUpscaler(2, channels=4)

@@ -56,15 +56,15 @@ def test_too_small_an_overlap_would_leave_seams():
     assert (pipeline.upscale(pixels) != at_once(pixels)).any()
 
 
-@pytest.mark.parametrize("fold", [1, 2])
-def test_a_real_network_leaves_no_seam(fold):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_real_network_leaves_no_seam(channels):
     torch = pytest.importorskip("torch")
     from tiny_networks import tiny
 
     from mobigen.models.plain_upscaler import PlainUpscaler
     from mobigen.runtime.torch import TorchComponent
 
-    network = tiny(PlainUpscaler, scale=3, fold=fold).fuse()
+    network = tiny(PlainUpscaler, scale=3, channels=channels).fuse()
     overlap = network.reach + network.reach % 2
     pixels = picture(31, 45)
     made = []
