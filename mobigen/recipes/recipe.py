@@ -51,6 +51,7 @@ class Workspace:
     model: the name under weights/ where components that `out` lacks are found.
     sizes: keyword arguments of networks that are made new, by component; for small trials.
     counts: how many of what a recipe makes for itself, by name, where the recipe's own number is too many; likewise.
+    draws: samples that the run's steps take, in all processes; None where the clock ends it.
     image_size: pixels a side of the stickers, as the autoencoder takes them.
     photo_size: pixels a side of the photos with label maps, as the segmenters take them.
     """
@@ -61,6 +62,7 @@ class Workspace:
     model: str = "sticker"
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    draws: int | None = None
     image_size: int = 256
     photo_size: int = 512
 
@@ -73,6 +75,11 @@ class Workspace:
     def device(self) -> torch.device:
         """This process's."""
         return self.processes.device
+
+    def tell(self, line: str) -> None:
+        """Prints a line on standard error, once for all processes."""
+        if self.processes.is_main_process:
+            print(line, file=sys.stderr, flush=True)
 
     @property
     def cache(self) -> Path:
@@ -120,8 +127,7 @@ class Workspace:
                 if not cached.is_file():
                     self._find_related_words(cached)
             except MissingExtraError as error:
-                if self.processes.is_main_process:
-                    print(f"captions hold no related words: {error}", file=sys.stderr)
+                self.tell(f"captions hold no related words: {error}")
                 return {}
             return dict(json.loads(cached.read_text()))
 
@@ -260,6 +266,9 @@ class Recipe:
             settings = replace(self.settings, **overrides)
         except TypeError as error:
             raise ConfigError(f"recipe {self.name}: {error}") from error
+        if settings.max_train_steps is not None:
+            a_step = settings.train_batch_size * workspace.processes.num_processes
+            workspace = replace(workspace, draws=settings.max_train_steps * a_step)
         torch.manual_seed(settings.seed)  # of the weights that the task makes
         progress = train(self.task(workspace), settings, workspace.out / self.name, workspace.out)
         if self.finish is not None and workspace.processes.is_main_process:

@@ -158,6 +158,15 @@ def test_a_text_encoder_without_its_tokenizer_is_no_start(place, data, tmp_path)
         RECIPES["sticker-text-encoder"].task(tiny.workspace(data, tmp_path / "new", init=place))
 
 
+@pytest.mark.parametrize(("name", "steps", "count"), [("sticker-regression", 1, 4), ("sticker", STEPS, 8)])
+def test_a_run_samples_no_more_trajectories_than_it_draws(place, data, capsys, name, steps, count):
+    tiny.run("sticker-regression", data, place, max_train_steps=STEPS)
+    forget(place, name)
+    capsys.readouterr()
+    tiny.run(name, data, place, max_train_steps=steps)
+    assert f"sampled {count} of {count} trajectories\n" in capsys.readouterr().err
+
+
 # --- the workspace ------------------------------------------------------------------------------------------
 
 
