@@ -110,14 +110,14 @@ def upscale(
     for folder, option in [(data, "--data"), *((each, "--weights") for each in weights)]:
         check_folder(folder, option)
     with needs_extra("train", "evaluating"):
-        from mobigen.train.upscale_scores import PUBLISHED, SETS, evaluate_upscale
+        from mobigen.train.upscale_scores import PUBLISHED, evaluate_upscale
     rows = evaluate_upscale(
         data=data,
         weights=weights or [Path("weights")],
         out=out or Path("out", "evaluate", "upscale"),
         report=lambda line: click.echo(line, err=True),
         time=_stopwatch() if times else None,
-        sets=sets or SETS,
+        sets=sets,
         pipelines={f"{name} (bundle)": load(name) for name in bundles},
     )
     if as_json:

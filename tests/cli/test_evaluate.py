@@ -99,6 +99,12 @@ def test_sets_of_ones_own_have_no_published_figures(place, tmp_path):
     assert "arXiv" not in result.stdout
 
 
+def test_a_set_that_is_not_there_is_refused_by_name(place, tmp_path):
+    result = evaluate_upscale(place, tmp_path / "out", "--no-times", "--set", "mine", "--set", "set6")
+    assert_one_line_and_code_2(result, "has no folder set6; its folders: mine, sr-test-set5")
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_as_json(place, tmp_path):
     rows = json.loads(evaluate_upscale(place, tmp_path, "--no-times", "--json").stdout)
     assert [row["name"] for row in rows] == ["bicubic", "ours-x2", "bicubic", "sesr-x3"]
