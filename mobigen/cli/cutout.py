@@ -69,7 +69,7 @@ def cutout(
         raise InputError("clicks and boxes belong to one photo and one object; leave them out, or give one photo")
     if mask and everything:
         raise InputError("--mask and --everything exclude each other; masks.json holds the masks of everything")
-    target = Target(output, (".png",), len(photos), "photos")
+    target = Target(output, (".png",), len(photos), "photos", photos)
     if everything and target.file:
         raise InputError(f"-o {output} is a file, --everything makes a folder; give a folder")
     predictor = _open(model, backend, threads)
@@ -79,7 +79,7 @@ def cutout(
         stem = Path(photo).stem
         if everything:
             return _write_everything(predictor, target.folder if len(photos) == 1 else target.path(stem))
-        return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png", photo))
+        return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png"))
 
     run_batch(photos, cut)
 

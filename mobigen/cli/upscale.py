@@ -52,11 +52,11 @@ def upscale(
     it is made. Videos become .mp4 without sound. mobigen upscale photo.jpg -s 2 -o large.png
     """
     pipeline = _open(model, scale, tile, backend, threads)
-    target = Target(output, (".mp4",) if _is_video(files[0]) else SUFFIXES, len(files), "files")
+    target = Target(output, (".mp4",) if _is_video(files[0]) else SUFFIXES, len(files), "files", files)
 
     def enlarge(number: int, name: str) -> Path:
         suffix = ".mp4" if _is_video(name) else ".png"
-        path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}", name)
+        path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}")
         return _upscale(pipeline, name, path, strength, _Progress(name, number, len(files)))
 
     run_batch(files, enlarge)
