@@ -157,6 +157,12 @@ def test_what_is_wrong_is_said_in_one_line(photo, options, complaint):
     assert_one_line_and_code_2(run("cutout", photo, *options), complaint)
 
 
+def test_an_animation_is_refused_as_elsewhere(tmp_path):
+    first, second = Image.fromarray(tiny.photo()), Image.new("RGB", (120, 90))
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    assert_one_line_and_code_2(run("cutout", tmp_path / "moving.gif"), "has 2 pictures; save the one that is meant")
+
+
 def test_photos_that_cannot_be_read(tmp_path):
     assert_one_line_and_code_2(run("cutout", tmp_path / "none.jpg"), "there is no file")
     (tmp_path / "broken.jpg").write_bytes(b"soup")
