@@ -225,6 +225,17 @@ def test_an_init_without_the_component_is_refused(made, data, tmp_path):
         Workspace(data, tmp_path, init=made).new(Denoiser, "unknown")
 
 
+GO_ON = {"sticker-regression", "sticker", "upscale-x3-int8", "upscale-x3-fast-int8", "upscale-x4-photo"}  # from others
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - GO_ON))
+def test_a_wrong_init_is_noticed_before_any_data_is_read(name, tmp_path):
+    for folder in ("data", "init"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(WeightsError, match="to start from"):
+        RECIPES[name].task(Workspace(tmp_path / "data", tmp_path / "run", tmp_path / "init"))
+
+
 def test_shards_may_lie_in_the_data_folder_itself(data, tmp_path):
     direct = Workspace(data / "stickers", tmp_path / "one", image_size=tiny.IMAGE_SIZE).stickers
     named = Workspace(data, tmp_path / "two", image_size=tiny.IMAGE_SIZE).stickers
