@@ -13,6 +13,7 @@ from mobigen import load
 from mobigen.cli.group import Group, needs_extra
 from mobigen.cli.table import print_table
 from mobigen.cli.train import DATA, FOLDER, check_folder
+from mobigen.registry import weights_folder
 
 if TYPE_CHECKING:
     from mobigen.train.upscale_scores import Published, Row
@@ -71,7 +72,7 @@ def _score(
     check_folder(data, "--data")
     scores = score(
         data=data,
-        weights=weights or Path("weights", name),
+        weights=weights or weights_folder(name),
         out=out or Path("out", "evaluate", name),
         report=lambda line: click.echo(line, err=True),
         samples=samples,
@@ -113,7 +114,7 @@ def upscale(
         from mobigen.train.upscale_scores import PUBLISHED, evaluate_upscale
     rows = evaluate_upscale(
         data=data,
-        weights=weights or [Path("weights")],
+        weights=weights or [weights_folder()],
         out=out or Path("out", "evaluate", "upscale"),
         report=lambda line: click.echo(line, err=True),
         time=_stopwatch() if times else None,

@@ -29,6 +29,7 @@ from mobigen.errors import ConfigError, MissingExtraError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.network import Network
 from mobigen.models.text_encoder import TextEncoder
+from mobigen.registry import model_folders
 from mobigen.train.evaluate import UNSEEN_WORDS
 from mobigen.train.loop import Progress, RunSettings, train
 from mobigen.train.perceptual import PerceptualLoss
@@ -38,7 +39,6 @@ __all__ = ["Recipe", "Workspace"]
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 WORDS = 60000  # of English, by falling frequency
-WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Workspace:
     data: holds the data sets by name (`stickers/*.tar`, `imagenet/*.safetensors`), or the shards themselves.
     out: takes a folder a component, and a folder a recipe with its checkpoint and log; caches go to `out`/cache.
     init: a folder of components to start from instead of from random weights, or None.
-    model: the name under weights/ where components that `out` lacks are found.
+    model: the name of the weights where components that `out` lacks are found.
     sizes: keyword arguments of networks that are made new, by component; for small trials.
     counts: how many of what a recipe makes for itself, by name, where the recipe's own number is too many; likewise.
     draws: samples that the run's steps take, in all processes; None where the clock ends it.
@@ -196,15 +196,14 @@ class Workspace:
 
     def find(self, name: str) -> Path | None:
         """A component or a file: an earlier recipe's in `out`, else that in weights/, else None."""
-        places = (self.out / name, WEIGHTS / self.model / name)
+        places = (folder / name for folder in (self.out, *model_folders(self.model)))
         return next((place for place in places if place.exists()), None)
 
     def _find(self, name: str) -> Path:
         if found := self.find(name):
             return found
-        raise WeightsError(
-            f"{name} is neither in {self.out} nor in {WEIGHTS / self.model}; run the recipe that makes it first"
-        )
+        places = ", ".join(map(str, model_folders(self.model)))
+        raise WeightsError(f"{name} is neither in {self.out} nor in {places}; run the recipe that makes it first")
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
