@@ -9,18 +9,20 @@ import sys
 from pathlib import Path
 
 import mobigen
-from mobigen.errors import ParityError
+from mobigen.errors import MobigenError
 from mobigen.export.engine import REPORT, export_model
 from mobigen.export.plans import Choice, make_plan
 from mobigen.export.source import gather_weights, read_source
 
+if len(sys.argv) < 3:
+    raise SystemExit(f"usage: {__doc__.splitlines()[2]}")
 bundle, *folders = map(Path, sys.argv[1:])
 try:
     with gather_weights(folders) as weights:
         source = read_source("sticker", weights)
         plan = make_plan("sticker", list(source.networks), ["litert"], [Choice("float16", "denoiser")])
         export_model(source, bundle, plan, tell=print)
-except ParityError as error:
+except MobigenError as error:
     raise SystemExit(f"not exported: {error}") from error
 
 for graph in json.loads((bundle / REPORT).read_text())["backends"]["litert"]["graphs"]:

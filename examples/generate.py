@@ -1,6 +1,6 @@
 """Stickers from words, as PNG files that carry what made them.
 
-python examples/generate.py
+python examples/generate.py [FOLDER]
 """
 
 import sys

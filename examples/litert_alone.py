@@ -1,6 +1,6 @@
 """A bundle without mobigen: what an app in any language does with metadata.json and a .tflite file.
 
-python examples/litert_alone.py   (needs numpy, pillow, ai-edge-litert)
+python examples/litert_alone.py [BUNDLE [PICTURE]]   (needs numpy, pillow, ai-edge-litert)
 """
 
 import hashlib
@@ -14,6 +14,8 @@ from PIL import Image
 
 bundle = Path(sys.argv[1] if len(sys.argv) > 1 else "export/sticker")
 target = Path(sys.argv[2] if len(sys.argv) > 2 else "out/decoded.png")
+if not (bundle / "metadata.json").is_file():
+    raise SystemExit(f"no bundle at {bundle}; usage: {__doc__.splitlines()[2]}")
 metadata = json.loads((bundle / "metadata.json").read_text(encoding="utf-8"))
 print(metadata["name"], metadata["version"], metadata["licence"], metadata["pipeline"]["sampler"])
 

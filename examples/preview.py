@@ -1,6 +1,6 @@
 """The picture as it forms: a preview after each step, and a way to stop.
 
-python examples/preview.py
+python examples/preview.py [FOLDER]
 """
 
 import sys

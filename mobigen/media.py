@@ -114,9 +114,10 @@ def open_photo(path: str | os.PathLike[str]) -> Image.Image:
     """A photo as RGB, upright as its Exif data say; grey becomes RGB, and what is transparent lies on white.
 
     Raises:
-        InputError: the file is missing, not a picture, damaged, or too large to be held.
+        InputError: the file is missing, not a picture, damaged, too large to be held, or animated.
     """
     with _reading(path) as image:
+        _check_single(image, path)
         return _as_rgb(ImageOps.exif_transpose(image))
 
 
@@ -129,9 +130,7 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
         InputError: the file is missing, not a picture, damaged, too large to be held, or animated.
     """
     with _reading(path) as image:
-        count = getattr(image, "n_frames", 1)
-        if count > 1 and image.format != "MPO":
-            raise InputError(f"{path} has {count} pictures; save the one that is meant, or give a video file")
+        _check_single(image, path)
         upright = ImageOps.exif_transpose(image)
         plain = _as_plain(upright)
         if plain is not upright and image.mode == "CMYK":
@@ -156,6 +155,13 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise InputError(f"{path} is larger than {most} megapixels; cut it into parts first") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} is not a picture that can be read: {error}") from error
+
+
+def _check_single(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Raises InputError for an animation, or a document of several pages."""
+    count = getattr(image, "n_frames", 1)
+    if count > 1 and image.format != "MPO":
+        raise InputError(f"{path} has {count} pictures; save the one that is meant as a file of its own")
 
 
 def _as_plain(image: Image.Image) -> Image.Image:

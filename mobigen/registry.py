@@ -1,10 +1,12 @@
-"""Every model mobigen ships, one literal line a model."""
+"""Every model mobigen ships, one literal line a model, and where their weights lie."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
-from mobigen.errors import InputError
+from mobigen.errors import InputError, WeightsError
 
-__all__ = ["MODELS", "Model", "find_model"]
+__all__ = ["MODELS", "Model", "find_model", "model_folders", "weights_folder"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,19 @@ def find_model(name: str) -> Model:
     if name not in MODELS:
         raise InputError(f"there is no model named {name!r}; the models are: {', '.join(MODELS)}")
     return MODELS[name]
+
+
+def model_folders(model: str = "") -> list[Path]:
+    """Where the weights of a model, or of all, may be: below $MOBIGEN_WEIGHTS, then in the checkout."""
+    chosen = os.environ.get("MOBIGEN_WEIGHTS")
+    checkout = Path(__file__).resolve().parents[1] / "weights"
+    return [place / model for place in (*([Path(chosen)] if chosen else []), checkout)]
+
+
+def weights_folder(model: str = "") -> Path:
+    """The first of `model_folders` that is there. Raises WeightsError."""
+    places = model_folders(model)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise WeightsError(f"no weights at {', '.join(map(str, places))}; set MOBIGEN_WEIGHTS, or give their folder")

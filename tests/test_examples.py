@@ -15,10 +15,14 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SHIPPED = ROOT / "export" / "sticker"
 
 
-def run_example(name, *arguments, cwd=ROOT, **environment):
+def start_example(name, *arguments, cwd=ROOT, **environment):
     line = [sys.executable, str(ROOT / "examples" / f"{name}.py"), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    process = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
+    return subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def run_example(name, *arguments, **options):
+    process = start_example(name, *arguments, **options)
     assert process.returncode == 0, process.stderr
     return process.stdout
 
@@ -70,6 +74,25 @@ def test_litert_alone(bundle, tmp_path):
 
 def test_litert_alone_needs_no_mobigen():
     assert "mobigen" not in (ROOT / "examples" / "litert_alone.py").read_text().partition("import hashlib")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [
+        ("fine_tune", [], "usage: python examples/fine_tune.py PICTURES RUN [STEPS]"),
+        ("fine_tune", ["nowhere", "run"], "not trained: cannot read nowhere"),
+        ("export_own", ["mine"], "usage: python examples/export_own.py BUNDLE WEIGHTS [WEIGHTS...]"),
+        ("export_own", ["mine", "nowhere"], "not exported: "),
+        ("litert_alone", ["nowhere"], "no bundle at nowhere; usage: python examples/litert_alone.py [BUNDLE"),
+    ],
+)
+def test_what_is_missing_is_one_line(name, arguments, complaint, tmp_path):
+    pytest.importorskip("accelerate")
+    process = start_example(name, *arguments, cwd=tmp_path)
+    assert process.returncode == 1
+    assert process.stderr.splitlines()[-1].startswith(complaint)
+    assert "Traceback" not in process.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_export_own(exported_bundle, tiny_weights, tmp_path):

@@ -30,7 +30,7 @@ RUNTIME = {
     "luma": set(),
     "bicubic": set(),
     "sampling": {"errors"},
-    "runtime": {"errors", "signature", "record", "bundle", "quiet"},
+    "runtime": {"errors", "signature", "registry", "record", "bundle", "quiet"},
     "pipelines": {
         "errors",
         "signature",

@@ -74,7 +74,7 @@ def make_small(patch):
         patch.setattr(module, "teacher_embeddings", embed_letters)
     patch.setattr(AutoencoderTask, "MEASURED", (2, 8))
     patch.setattr(SegmentTask, "CLICKS", 2)
-    patch.setattr(recipe, "WEIGHTS", Path("nowhere"))
+    patch.setattr(recipe, "model_folders", lambda model: [Path("nowhere")])
 
 
 def digest(networks):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["cutout"]
 
 STROKE_POINTS = 12  # that a stroke is thinned to
+OBJECT, LISTING = "object_{:03d}.png", "masks.json"  # what --everything writes
 Point = tuple[float, float]
 
 
@@ -69,7 +70,7 @@ def cutout(
         raise InputError("clicks and boxes belong to one photo and one object; leave them out, or give one photo")
     if mask and everything:
         raise InputError("--mask and --everything exclude each other; masks.json holds the masks of everything")
-    target = Target(output, (".png",), len(photos), "photos")
+    target = Target(output, (".png",), len(photos), "photos", photos)
     if everything and target.file:
         raise InputError(f"-o {output} is a file, --everything makes a folder; give a folder")
     predictor = _open(model, backend, threads)
@@ -78,8 +79,8 @@ def cutout(
         predictor.set_image(_read(photo))
         stem = Path(photo).stem
         if everything:
-            return _write_everything(predictor, target.folder if len(photos) == 1 else target.path(stem))
-        return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png", photo))
+            return _write_everything(predictor, target, target.folder if len(photos) == 1 else target.path(stem))
+        return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png"))
 
     run_batch(photos, cut)
 
@@ -143,7 +144,7 @@ def _write_one(predictor: CutoutPredictor, prompt: _Prompt, mask: bool, path: Pa
     return path
 
 
-def _write_everything(predictor: CutoutPredictor, folder: Path) -> Path:
+def _write_everything(predictor: CutoutPredictor, target: Target, folder: Path) -> Path:
     from PIL import Image
 
     from mobigen.media import save_image, write_file
@@ -153,14 +154,37 @@ def _write_everything(predictor: CutoutPredictor, folder: Path) -> Path:
     if not found:
         raise InputError("no object was found that is sure enough; click on one with --click X,Y")
     make_folder(folder)
+    paths = [folder / OBJECT.format(number) for number in range(len(found))]
+    left = _of_an_earlier_call(folder) - set(paths)
+    for path in (*paths, *left, folder / LISTING):
+        target.guard(path)
     parameters = {"model": predictor.model, "version": predictor.version}
     annotations: list[dict[str, Any]] = []
-    for number, each in enumerate(found):
-        save_image(
-            Image.fromarray(predictor.cut(each["segmentation"])), folder / f"object_{number:03d}.png", parameters
-        )
+    for number, (each, path) in enumerate(zip(found, paths, strict=True)):
+        save_image(Image.fromarray(predictor.cut(each["segmentation"])), path, parameters)
         annotations.append({**each, "id": number, "segmentation": run_lengths(each["segmentation"])})
     height, width = predictor.original_size
     listing = {"image": {"width": width, "height": height}, "annotations": annotations}
-    write_file(folder / "masks.json", (json.dumps(listing) + "\n").encode())
-    return folder / "masks.json"
+    for path in left:
+        path.unlink()
+    write_file(folder / LISTING, (json.dumps(listing) + "\n").encode())
+    return folder / LISTING
+
+
+def _of_an_earlier_call(folder: Path) -> set[Path]:
+    """The cutouts that the folder's listing has, but for those that a person has saved anew since."""
+    try:
+        listed = json.loads((folder / LISTING).read_bytes())["annotations"]
+        paths = {folder / OBJECT.format(each["id"]) for each in listed}
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is not ours
+        return set()
+    return {path for path in paths if _is_ours(path)}
+
+
+def _is_ours(path: Path) -> bool:
+    from mobigen.media import read_parameters
+
+    try:
+        return bool(read_parameters(path))
+    except InputError:
+        return False

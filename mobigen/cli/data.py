@@ -1,4 +1,4 @@
-"""The data command: a folder of captioned pictures -> shards that a recipe reads."""
+"""The data command: a folder of captioned pictures, or of photos with label maps -> shards that a recipe reads."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def pack(folder: Path, out: Path) -> None:
 
     FOLDER holds pictures and a metadata.jsonl beside them: one JSON object a line, with file_name, text and, if
     known, style and keywords (the imagefolder convention).
+
+    For the cutout model it holds photos with label maps instead: NAME.jpg, NAME.png of the same size in 8-bit grey,
+    where 0 is the ground and all other values are the parts of one object, and NAME.json, which names them:
+    {"parts": {"1": "coat", "2": "bag"}}, or {"parts": {"255": "dog"}}.
     """
     with needs_extra("train", "packing"):
         from mobigen.data.shards import pack_folder

@@ -13,8 +13,7 @@ import click
 
 from mobigen.cli.group import Command, means_folder, needs_extra, split_names
 from mobigen.cli.table import print_table
-from mobigen.errors import WeightsError
-from mobigen.registry import find_model
+from mobigen.registry import find_model, weights_folder
 
 if TYPE_CHECKING:
     from mobigen.export.doctor.report import ComponentReport, Finding, Measures, Report, Verdict
@@ -59,15 +58,7 @@ def _name(model: str) -> str:
 
 def _weights_folder(model: str) -> Path:
     """A folder as it is; a registered model's in the usual places. Raises WeightsError."""
-    from mobigen.runtime.torch import model_folders
-
-    if means_folder(model):
-        return Path(model)
-    places = model_folders(find_model(model).name)
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
-        raise WeightsError(f"no weights at {', '.join(map(str, places))}; set MOBIGEN_WEIGHTS, or give their folder")
-    return found
+    return Path(model) if means_folder(model) else weights_folder(find_model(model).name)
 
 
 # --- as text ------------------------------------------------------------------------------------------------

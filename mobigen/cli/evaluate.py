@@ -13,6 +13,7 @@ from mobigen import load
 from mobigen.cli.group import Group, needs_extra
 from mobigen.cli.table import print_table
 from mobigen.cli.train import DATA, FOLDER, check_folder
+from mobigen.registry import weights_folder
 
 if TYPE_CHECKING:
     from mobigen.train.upscale_scores import Published, Row
@@ -71,7 +72,7 @@ def _score(
     check_folder(data, "--data")
     scores = score(
         data=data,
-        weights=weights or Path("weights", name),
+        weights=weights or weights_folder(name),
         out=out or Path("out", "evaluate", name),
         report=lambda line: click.echo(line, err=True),
         samples=samples,
@@ -110,14 +111,14 @@ def upscale(
     for folder, option in [(data, "--data"), *((each, "--weights") for each in weights)]:
         check_folder(folder, option)
     with needs_extra("train", "evaluating"):
-        from mobigen.train.upscale_scores import PUBLISHED, SETS, evaluate_upscale
+        from mobigen.train.upscale_scores import PUBLISHED, evaluate_upscale
     rows = evaluate_upscale(
         data=data,
-        weights=weights or [Path("weights")],
+        weights=weights or [weights_folder()],
         out=out or Path("out", "evaluate", "upscale"),
         report=lambda line: click.echo(line, err=True),
         time=_stopwatch() if times else None,
-        sets=sets or SETS,
+        sets=sets,
         pipelines={f"{name} (bundle)": load(name) for name in bundles},
     )
     if as_json:

@@ -12,7 +12,7 @@ import click
 from mobigen.cli.group import Command, means_folder, needs_extra, split_names
 from mobigen.cli.table import print_table
 from mobigen.errors import InputError
-from mobigen.registry import find_model
+from mobigen.registry import find_model, weights_folder
 
 if TYPE_CHECKING:
     from mobigen.export.engine import Trials
@@ -137,7 +137,7 @@ def _weights_folders(model: str, weights: Sequence[Path]) -> list[Path]:
     """A registered model's are looked for where the house keeps them; a folder's own come first."""
     if means_folder(model):
         return [Path(model), *weights]
-    return list(weights) or [Path("weights", find_model(model).name)]
+    return list(weights) or [weights_folder(find_model(model).name)]
 
 
 def _bundle_name(model: str) -> str:

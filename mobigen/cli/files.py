@@ -16,7 +16,9 @@ __all__ = ["Target", "make_folder", "run_batch"]
 class Target:
     """What -o names: a folder, or one file; `file` is None for a folder."""
 
-    def __init__(self, output: str, suffixes: Sequence[str], results: int, things: str) -> None:
+    def __init__(
+        self, output: str, suffixes: Sequence[str], results: int, things: str, sources: Sequence[str] = ()
+    ) -> None:
         """Read -o.
 
         Args:
@@ -24,6 +26,7 @@ class Target:
             suffixes: of the files that the command writes, ".png" say.
             results: how many there will be.
             things: what they are made of, in the plural.
+            sources: the files that no result may replace.
 
         Raises:
             InputError: it is a file with another suffix, or one file for several results.
@@ -32,25 +35,30 @@ class Target:
         self.file = None if output.endswith(("/", "\\")) or not path.suffix or path.is_dir() else path
         self.folder = self.file.parent if self.file else path
         self._made: set[Path] = set()
+        self._sources = [source for source in map(Path, sources) if source.exists()]
         if self.file and self.file.suffix.lower() not in suffixes:
             raise InputError(f"-o {output} does not end in {' or '.join(suffixes)}; to make it a folder, add a slash")
         if self.file and results > 1:
             raise InputError(f"-o {output} is one file for {results} {things}; give a folder")
 
-    def path(self, name: str, source: str | None = None) -> Path:
+    def path(self, name: str) -> Path:
         """The place of a result, called `name` in a folder, which is made; no two are the same.
 
         Raises:
-            InputError: the folder cannot be made, or the result would replace `source`, what it is made from.
+            InputError: the folder cannot be made, or the result would replace a source.
         """
         make_folder(self.folder)
         path = self.file or self.folder / name
         while path in self._made:  # of files from several folders, or prompts that differ in punctuation only
             path = path.with_stem(f"{path.stem}_again")
-        if source and path.exists() and Path(source).exists() and path.samefile(source):
-            raise InputError(f"{path} would replace the picture it is made from; give another -o")
+        self.guard(path)
         self._made.add(path)
         return path
+
+    def guard(self, path: Path) -> None:
+        """Raises InputError if a file written to `path` would replace any of the sources."""
+        if path.exists() and any(path.samefile(source) for source in self._sources):
+            raise InputError(f"{path} would replace a file that is given; give another -o")
 
 
 def make_folder(folder: Path) -> None:

@@ -30,7 +30,7 @@ QUALITY = 95  # of JPEG
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-s", "--scale", type=int, help="2, 3 or 4; the model's own if --model is given, or else 2.")
-@click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a file for one picture only.")
+@click.option("-o", "output", default=".", metavar="DIR_OR_FILE", help="Where they go; a file for a single one only.")
 @click.option("--model", help="A name, or a bundle's folder with a slash in it; upscale-xSCALE if left out.")
 @click.option("--tile", type=int, help="Pixels a side that are run at once; one that the model lacks lists its own.")
 @click.option("--strength", type=float, default=1.0, show_default=True, help="0 is bicubic, 1 all of the network.")
@@ -52,11 +52,11 @@ def upscale(
     it is made. Videos become .mp4 without sound. mobigen upscale photo.jpg -s 2 -o large.png
     """
     pipeline = _open(model, scale, tile, backend, threads)
-    target = Target(output, (".mp4",) if _is_video(files[0]) else SUFFIXES, len(files), "files")
+    target = Target(output, (".mp4",) if _is_video(files[0]) else SUFFIXES, len(files), "files", files)
 
     def enlarge(number: int, name: str) -> Path:
         suffix = ".mp4" if _is_video(name) else ".png"
-        path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}", name)
+        path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}")
         return _upscale(pipeline, name, path, strength, _Progress(name, number, len(files)))
 
     run_batch(files, enlarge)

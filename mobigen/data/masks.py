@@ -126,7 +126,7 @@ def _sample(raw: dict[str, Any], size: int) -> tuple[NDArray[np.uint8], NDArray[
     if photo is None or labels is None or labels.ndim != 2 or labels.shape != photo.shape[:2] or parts is None:
         raise InputError(
             f"sample {raw['__key__']} needs a photo (jpg), a label map of its size (png, 8-bit grey) "
-            "and a JSON object with parts"
+            'and a JSON object with parts, such as {"parts": {"1": "dog"}}'
         )
     box = Letterbox(labels.shape[0], labels.shape[1], size)
     rgb, padded = box.square(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)), box.square_labels(labels)

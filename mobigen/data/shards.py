@@ -1,4 +1,4 @@
-"""WebDataset shards: reading them, and packing a folder of captioned pictures into them."""
+"""WebDataset shards: reading them, and packing a folder of captioned pictures, or of photos with label maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from mobigen.errors import InputError
 __all__ = ["Sample", "pack_folder", "read_files", "read_pictures", "read_shards"]
 
 IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
+LISTING = "metadata.jsonl"
 SAMPLES_A_SHARD = 3000
+Packed = tuple[str, dict[str, Path | dict[str, Any]]]  # a sample's key, and its files, or records, by suffix
 
 
 class Sample(NamedTuple):
@@ -95,21 +97,23 @@ def _sample(raw: dict[str, Any], folder: Path) -> Sample:
 def pack_folder(folder: Path, out: Path) -> int:
     """Packs an imagefolder (pictures and a `metadata.jsonl` with a `file_name` a line) into shards.
 
-    The other fields of a line become the sample's record; `text` serves as its name. Shards are written beside their
-    place and renamed when whole; those of an earlier packing are replaced.
+    The other fields of a line become the sample's record; `text` serves as its name. A folder without that file may
+    hold photos with label maps instead, NAME.jpg, NAME.png and NAME.json, whose keys are their names. Shards are
+    written beside their place and renamed when whole; those of an earlier packing are replaced.
 
     Returns:
         The number of samples.
 
     Raises:
-        InputError: no metadata.jsonl, a line that cannot be read, or a picture that is missing.
+        InputError: no metadata.jsonl, a line that cannot be read, or a file that is missing.
     """
-    records = _read_metadata(folder)
+    labelled = not (folder / LISTING).exists() and any(folder.glob("*.json"))
+    samples = _find_labelled(folder) if labelled else _find_captioned(folder)
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)  # of an interrupted packing
     partial.mkdir(parents=True)
     try:
-        _write_shards(folder, records, partial)
+        _write_shards(samples, partial)
         out.mkdir(parents=True, exist_ok=True)
         for earlier in out.glob("shard-[0-9]*.tar"):
             earlier.unlink()
@@ -117,28 +121,53 @@ def pack_folder(folder: Path, out: Path) -> int:
             shard.replace(out / shard.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return len(records)
+    return len(samples)
 
 
-def _write_shards(folder: Path, records: list[dict[str, Any]], out: Path) -> None:
+def _write_shards(samples: list[Packed], out: Path) -> None:
     pattern = str(out).replace("%", "%%") + "/shard-%05d.tar"
     with wds.ShardWriter(pattern, maxcount=SAMPLES_A_SHARD, verbose=0) as writer:
-        for index, record in enumerate(records):
-            path = folder / record["file_name"]
-            text = record.get("text", path.stem)
-            rest = {field: value for field, value in record.items() if field not in ("file_name", "text")}
-            suffix = path.suffix.lstrip(".").lower()
-            writer.write({"__key__": f"{index:07d}", suffix: path.read_bytes(), "json": {"name": text, **rest}})
+        for key, files in samples:
+            contents = {name: each.read_bytes() if isinstance(each, Path) else each for name, each in files.items()}
+            writer.write({"__key__": key, **contents})
+
+
+def _find_labelled(folder: Path) -> list[Packed]:
+    """Photos with label maps, by the name that their files share. Raises InputError for one that is not whole."""
+    found: dict[str, dict[str, Path | dict[str, Any]]] = {}
+    for path in sorted(folder.glob("[!.]*")):
+        suffix = {".jpeg": ".jpg"}.get(path.suffix.lower(), path.suffix.lower())
+        if suffix in (".jpg", ".png", ".json"):
+            found.setdefault(path.stem, {})[suffix[1:]] = path
+    for name, files in found.items():
+        if len(files) < 3 or "." in name:  # of a key, what follows its first point is a suffix
+            raise InputError(
+                f"{folder / name} needs a photo ({name}.jpg), a label map ({name}.png) and {name}.json with parts, "
+                "and no point in its name"
+            )
+    return list(found.items())
+
+
+def _find_captioned(folder: Path) -> list[Packed]:
+    """Pictures by their numbers, with their records. Raises InputError."""
+    samples: list[Packed] = []
+    for index, record in enumerate(_read_metadata(folder)):
+        path = folder / record["file_name"]
+        text = record.get("text", path.stem)
+        rest = {field: value for field, value in record.items() if field not in ("file_name", "text")}
+        samples.append((f"{index:07d}", {path.suffix.lstrip(".").lower(): path, "json": {"name": text, **rest}}))
+    return samples
 
 
 def _read_metadata(folder: Path) -> list[dict[str, Any]]:
     """The lines of metadata.jsonl, each naming a picture that is there. Raises InputError."""
-    listing = folder / "metadata.jsonl"
+    listing = folder / LISTING
     try:
         lines = listing.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"cannot read {listing}; write one JSON object a line, with file_name and text (the imagefolder convention)"
+            f"cannot read {listing}; write one JSON object a line, with file_name and text (the imagefolder "
+            "convention), or give a folder of photos with label maps: NAME.jpg, NAME.png and NAME.json"
         ) from error
     records = []
     for number, line in enumerate(lines, start=1):

@@ -8,7 +8,7 @@ are short; what a long step blurs, distribution matching and a discriminator sha
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class TrajectoryRegression:
     """
 
     TEACHER_STEPS = 16
-    CHUNK = 1024  # trajectories sampled at once
+    CHUNK = 256  # trajectories sampled at once: minutes on a processor
 
     def __init__(
         self,
@@ -63,11 +63,15 @@ class TrajectoryRegression:
         steps: Sequence[tuple[float, float]],
         guidance: float,
         count: int,
+        tell: Callable[[str], None] = lambda line: None,
     ):
-        """`steps` are pairs of the teacher's times; `count` trajectories are sampled at the first loss, and kept."""
+        """`steps` are pairs of the teacher's times; `count` trajectories are sampled at the first loss, and kept.
+
+        `tell` is told a line before that, and whenever a part of them is done.
+        """
         self.networks: dict[str, nn.Module] = {"student": student}
         self.frozen: dict[str, nn.Module] = {"teacher": teacher}
-        self.latents, self.guidance, self.count = latents, guidance, count
+        self.latents, self.guidance, self.count, self.tell = latents, guidance, count, tell
         self.times = sorted({time for step in steps for time in step}, reverse=True)
         self.columns = torch.tensor([[self.times.index(time) for time in step] for step in steps])
         self.trajectories: Trajectories | None = None
@@ -99,12 +103,14 @@ class TrajectoryRegression:
         walk = shifted_times(self.TEACHER_STEPS, SHIFT)
         keep = [walk.index(time) for time in self.times]
         points, told = [], []
-        for _ in range(0, self.count, self.CHUNK):
+        self.tell(f"sampling {self.count} trajectories of the teacher; few --max-train-steps need fewer")
+        for start in range(0, self.count, self.CHUNK):
             clean, conditions = self.latents.draw(min(self.CHUNK, self.count), generator)
             noise = noise_like(clean, generator)
             path = sample_teacher(self.frozen["teacher"], noise, conditions, walk, self.guidance)
             points.append(torch.stack([path[index] for index in keep], dim=1).half())
             told.append(conditions)
+            self.tell(f"sampled {min(start + self.CHUNK, self.count)} of {self.count} trajectories")
         conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
         return Trajectories(torch.cat(points)[: self.count], torch.tensor(self.times, device=device), conditions)
 

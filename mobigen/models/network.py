@@ -75,6 +75,8 @@ class Network(nn.Module, PyTorchModelHubMixin):
             card.unlink()
         values = {CLASS_KEY: type(self).__name__, **json.loads(config.read_text(encoding="utf-8"))}
         config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        for weights in config.parent.glob("*.safetensors"):
+            shutil.copymode(config, weights)  # which safetensors lets none but its owner read
         return address
 
     def _save_pretrained(self, save_directory: Path) -> None:

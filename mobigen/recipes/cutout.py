@@ -11,7 +11,7 @@ from mobigen.train.loop import RunSettings
 from mobigen.train.pretrained import load_mobilenet_v2
 from mobigen.train.segment import Segmenter, SegmentTask
 
-__all__ = ["RECIPE", "make_batches", "make_encoder"]
+__all__ = ["RECIPE", "make_batches"]
 
 MEASURED = (4, 16)  # batches, and pictures in each, that give the trunk's batch norms their statistics
 
@@ -22,22 +22,23 @@ def make_batches(workspace: Workspace) -> SceneBatches:
     return SceneBatches(kept, workspace.overlays, workspace.device)
 
 
-def make_encoder(workspace: Workspace, batches: SceneBatches, stand_in: str | None = None) -> ImageEncoder:
-    """Init's, or a new one whose trunk begins with ImageNet's features, if the data folder has them."""
-    encoder = workspace.new(ImageEncoder, stand_in=stand_in)
+def make_task(workspace: Workspace) -> SegmentTask:
+    encoder = workspace.new(ImageEncoder, stand_in="sam_encoder")
+    decoder = workspace.new(ClickDecoder, stand_in="sam_decoder")
+    batches = make_batches(workspace)
+    if workspace.init is None:
+        _begin_with_features(encoder, workspace, batches)
+    return SegmentTask(Segmenter(encoder, decoder), batches)
+
+
+def _begin_with_features(encoder: ImageEncoder, workspace: Workspace, batches: SceneBatches) -> None:
+    """Gives a new encoder's trunk ImageNet's features, if the data folder has them."""
     features = workspace.data / "imagenet" / "mobilenet_v2.safetensors"
-    if workspace.init is None and features.is_file():
+    if features.is_file():
         encoder.to(workspace.device)
         generator = torch.Generator(workspace.device).manual_seed(0)
         pictures = (batches.draw(MEASURED[1], generator).image for _ in range(MEASURED[0]))
         load_mobilenet_v2(encoder, features, pictures)
-    return encoder
-
-
-def make_task(workspace: Workspace) -> SegmentTask:
-    batches = make_batches(workspace)
-    encoder = make_encoder(workspace, batches, stand_in="sam_encoder")
-    return SegmentTask(Segmenter(encoder, workspace.new(ClickDecoder, stand_in="sam_decoder")), batches)
 
 
 RECIPE = Recipe(

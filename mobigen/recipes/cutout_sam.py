@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from mobigen.distill.segment import DecoderDistillation, EmbeddingCache, EncoderDistillation, SamTeacher
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 from mobigen.recipes.recipe import Recipe, Workspace
@@ -17,7 +15,7 @@ def make_cache(workspace: Workspace) -> EmbeddingCache:
     kept, _ = workspace.masks.split()
     cache = EmbeddingCache(workspace.cache / "sam", SamTeacher.from_folder(workspace.data / "sam"), kept)
     with workspace.processes.main_process_first():
-        cache.fill(workspace.device, lambda line: print(line, file=sys.stderr))
+        cache.fill(workspace.device, workspace.tell)
     return cache
 
 

@@ -29,6 +29,7 @@ from mobigen.errors import ConfigError, MissingExtraError, WeightsError
 from mobigen.models.autoencoder import Encoder
 from mobigen.models.network import Network
 from mobigen.models.text_encoder import TextEncoder
+from mobigen.registry import model_folders
 from mobigen.train.evaluate import UNSEEN_WORDS
 from mobigen.train.loop import Progress, RunSettings, train
 from mobigen.train.perceptual import PerceptualLoss
@@ -38,7 +39,6 @@ __all__ = ["Recipe", "Workspace"]
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 WORDS = 60000  # of English, by falling frequency
-WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class Workspace:
     data: holds the data sets by name (`stickers/*.tar`, `imagenet/*.safetensors`), or the shards themselves.
     out: takes a folder a component, and a folder a recipe with its checkpoint and log; caches go to `out`/cache.
     init: a folder of components to start from instead of from random weights, or None.
-    model: the name under weights/ where components that `out` lacks are found.
+    model: the name of the weights where components that `out` lacks are found.
     sizes: keyword arguments of networks that are made new, by component; for small trials.
     counts: how many of what a recipe makes for itself, by name, where the recipe's own number is too many; likewise.
+    draws: samples that the run's steps take, in all processes; None where the clock ends it.
     image_size: pixels a side of the stickers, as the autoencoder takes them.
     photo_size: pixels a side of the photos with label maps, as the segmenters take them.
     """
@@ -61,6 +62,7 @@ class Workspace:
     model: str = "sticker"
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    draws: int | None = None
     image_size: int = 256
     photo_size: int = 512
 
@@ -73,6 +75,11 @@ class Workspace:
     def device(self) -> torch.device:
         """This process's."""
         return self.processes.device
+
+    def tell(self, line: str) -> None:
+        """Prints a line on standard error, once for all processes."""
+        if self.processes.is_main_process:
+            print(line, file=sys.stderr, flush=True)
 
     @property
     def cache(self) -> Path:
@@ -120,8 +127,7 @@ class Workspace:
                 if not cached.is_file():
                     self._find_related_words(cached)
             except MissingExtraError as error:
-                if self.processes.is_main_process:
-                    print(f"captions hold no related words: {error}", file=sys.stderr)
+                self.tell(f"captions hold no related words: {error}")
                 return {}
             return dict(json.loads(cached.read_text()))
 
@@ -190,15 +196,14 @@ class Workspace:
 
     def find(self, name: str) -> Path | None:
         """A component or a file: an earlier recipe's in `out`, else that in weights/, else None."""
-        places = (self.out / name, WEIGHTS / self.model / name)
+        places = (folder / name for folder in (self.out, *model_folders(self.model)))
         return next((place for place in places if place.exists()), None)
 
     def _find(self, name: str) -> Path:
         if found := self.find(name):
             return found
-        raise WeightsError(
-            f"{name} is neither in {self.out} nor in {WEIGHTS / self.model}; run the recipe that makes it first"
-        )
+        places = ", ".join(map(str, model_folders(self.model)))
+        raise WeightsError(f"{name} is neither in {self.out} nor in {places}; run the recipe that makes it first")
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -260,6 +265,9 @@ class Recipe:
             settings = replace(self.settings, **overrides)
         except TypeError as error:
             raise ConfigError(f"recipe {self.name}: {error}") from error
+        if settings.max_train_steps is not None:
+            a_step = settings.train_batch_size * workspace.processes.num_processes
+            workspace = replace(workspace, draws=settings.max_train_steps * a_step)
         torch.manual_seed(settings.seed)  # of the weights that the task makes
         progress = train(self.task(workspace), settings, workspace.out / self.name, workspace.out)
         if self.finish is not None and workspace.processes.is_main_process:

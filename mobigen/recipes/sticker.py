@@ -24,17 +24,23 @@ def make_regression(workspace: Workspace) -> TrajectoryRegression:
     """First of the student's two recipes: steps of the teacher's guided trajectories."""
     teacher = workspace.trained(Denoiser, "teacher")
     steps = [step for times in SCHEDULES.values() for step in pairwise(times)]
-    count = workspace.counts.get("trajectories", TRAJECTORIES)
-    return TrajectoryRegression(teacher.averaging(), teacher, workspace.latents(), steps, GUIDANCE, count)
+    student, latents, count = teacher.averaging(), workspace.latents(), _count(workspace, TRAJECTORIES)
+    return TrajectoryRegression(student, teacher, latents, steps, GUIDANCE, count, workspace.tell)
 
 
 def make_matching(workspace: Workspace) -> DistributionMatching:
     """Second of the student's two recipes: distribution matching with a discriminator, for 1, 2 and 4 steps at once."""
     teacher, student, latents = workspace.trained(Denoiser, "teacher"), workspace.trained(Denoiser), workspace.latents()
     steps = [step for step in pairwise(TIMES) if step[1] > 0]
-    count = workspace.counts.get("trajectories", KEPT)
-    kept = TrajectoryRegression(student, teacher, latents, steps, GUIDANCE, count)
+    count = _count(workspace, KEPT)
+    kept = TrajectoryRegression(student, teacher, latents, steps, GUIDANCE, count, workspace.tell)
     return DistributionMatching(student, teacher, latents, list(SCHEDULES.values()), GUIDANCE, kept)
+
+
+def _count(workspace: Workspace, usual: int) -> int:
+    """How many trajectories: no more than the run can draw, since each is as dear as some steps of training."""
+    count = workspace.counts.get("trajectories", usual)
+    return count if workspace.draws is None else min(count, workspace.draws)
 
 
 def finish_student(workspace: Workspace) -> None:

@@ -14,8 +14,8 @@ PERCEPTUAL_WEIGHT = 0.1
 
 
 def make_task(workspace: Workspace) -> AutoencoderTask:
-    batches = StickerBatches(workspace.stickers, workspace.device)
     encoder, decoder = workspace.new(Encoder), workspace.new(TeacherDecoder)
+    batches = StickerBatches(workspace.stickers, workspace.device)
     return AutoencoderTask(encoder, decoder, batches, workspace.perceptual(), PERCEPTUAL_WEIGHT)
 
 

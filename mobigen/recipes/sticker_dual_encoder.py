@@ -16,11 +16,12 @@ __all__ = ["RECIPE"]
 
 
 def make_task(workspace: Workspace) -> ContrastiveTask:
+    judge, text_encoder = workspace.new(DualEncoder), workspace.trained(TextEncoder)
     seen, _ = workspace.originals.held_out()
-    table = encode_captions(seen, workspace.trained(TextEncoder), workspace.tokenizer, workspace.device)
+    table = encode_captions(seen, text_encoder, workspace.tokenizer, workspace.device)
     numbers = {name: number for number, name in enumerate(sorted({sticker.name for sticker in seen.stickers}))}
     names = torch.tensor([numbers[sticker.name] for sticker in seen.stickers], device=workspace.device)
-    return ContrastiveTask(workspace.new(DualEncoder), StickerBatches(seen, workspace.device), table, names)
+    return ContrastiveTask(judge, StickerBatches(seen, workspace.device), table, names)
 
 
 RECIPE = Recipe(

@@ -29,12 +29,13 @@ VOCABULARY = 22528  # entries to which an earlier tokenizer is extended
 
 def make_task(workspace: Workspace) -> SentenceDistillation:
     encoder = workspace.new(TextEncoder)
+    earlier = None if workspace.init is None else _earlier_tokenizer(workspace.init)
     cached, tokenizer_file = workspace.cache / "sentences.safetensors", workspace.out / "tokenizer.json"
     with workspace.processes.main_process_first():
         if not (cached.is_file() and tokenizer_file.is_file()):
-            _embed_phrases(workspace, encoder, cached, tokenizer_file)
-    if workspace.init is not None:
-        encoder = _extended(encoder, _earlier_tokenizer(workspace.init), Tokenizer.from_file(str(tokenizer_file)))
+            _embed_phrases(workspace, encoder, earlier, cached, tokenizer_file)
+    if earlier is not None:
+        encoder = _extended(encoder, earlier, Tokenizer.from_file(str(tokenizer_file)))
     tensors = load_file(cached)
     ids, targets = tensors["token_ids"], from_bytes(tensors["targets"])
     if ids.shape[1] != encoder.tokens or ids.max() >= encoder.vocabulary:
@@ -42,20 +43,22 @@ def make_task(workspace: Workspace) -> SentenceDistillation:
     return SentenceDistillation(encoder, ids.to(workspace.device), targets.to(workspace.device))
 
 
-def _embed_phrases(workspace: Workspace, encoder: TextEncoder, cached: Path, tokenizer_file: Path) -> None:
-    """Makes the teacher's embedding of every phrase, and the tokenizer."""
+def _embed_phrases(
+    workspace: Workspace, encoder: TextEncoder, earlier: Tokenizer | None, cached: Path, tokenizer_file: Path
+) -> None:
+    """Makes the teacher's embedding of every phrase, and the tokenizer, which extends an earlier one."""
     words, names = workspace.english, sorted(workspace.keywords)  # first what needs the teachers extra
     captions = list(dict.fromkeys(caption for sticker in workspace.stickers.stickers for caption in sticker.captions))
     related = [word for found in workspace.related_words.values() for word in found]
     things = list(dict.fromkeys([*related, *sorted(set().union(*workspace.keywords.values()))]))
     said = phrases(captions, names, words, things, seed=0)
     targets = teacher_embeddings(said)
-    if workspace.init is None:
+    if earlier is None:
         tokenizer = make_tokenizer(captions, words, encoder.vocabulary, encoder.tokens)
     else:
         concrete = _by_nearness(words, names, dict(zip(said, targets, strict=True)))
         size = workspace.counts.get("vocabulary", VOCABULARY)
-        tokenizer = extend_tokenizer(_earlier_tokenizer(workspace.init), [*things, *concrete], size)
+        tokenizer = extend_tokenizer(earlier, [*things, *concrete], size)
     tokenizer.save(str(tokenizer_file))
     partial = cached.with_suffix(".partial")
     save_file({"token_ids": torch.from_numpy(token_ids(tokenizer, said)), "targets": to_bytes(targets)}, partial)

@@ -66,9 +66,8 @@ def make_task(plan: Plan) -> Callable[[Workspace], Restoration]:
     scale = plan.config["scale"]
 
     def task(workspace: Workspace) -> Restoration:
-        size = workspace.counts.get("crop", CROP)
-        pairs = draw_pairs(workspace.photos, size, scale, reduce)
-        return Restoration(workspace.new(plan.kind, config=plan.config), pairs)
+        upscaler = workspace.new(plan.kind, config=plan.config)
+        return Restoration(upscaler, draw_pairs(workspace.photos, workspace.counts.get("crop", CROP), scale, reduce))
 
     task.__doc__ = f"{plan.kind.__name__} for x{scale}, on bicubic reductions."
     return task

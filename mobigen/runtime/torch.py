@@ -3,7 +3,6 @@
 The only file of the runtime half that imports torch or the networks.
 """
 
-import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from mobigen.bundle import Bundle
 from mobigen.errors import MissingExtraError, WeightsError
+from mobigen.registry import model_folders
 from mobigen.runtime import Component, check_inputs
 from mobigen.signature import Signature, TensorSpec
 
@@ -22,7 +22,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("the torch backend needs torch; run: pip install mobigen[train]") from error
 
-__all__ = ["TorchComponent", "find_weights", "load", "model_folders"]
+__all__ = ["TorchComponent", "find_weights", "load"]
 
 
 def load(
@@ -56,13 +56,6 @@ def find_weights(model: str, component: str, weights: str | PathLike[str] | None
         f"no weights of {component} in {', '.join(map(str, places))}; work in a checkout of mobigen, "
         "set MOBIGEN_WEIGHTS, or give a folder written by save_pretrained"
     )
-
-
-def model_folders(model: str) -> list[Path]:
-    """Where the weights of a model may be: below $MOBIGEN_WEIGHTS, then in the checkout."""
-    chosen = os.environ.get("MOBIGEN_WEIGHTS")
-    checkout = Path(__file__).resolve().parents[2] / "weights"
-    return [place / model for place in (*([Path(chosen)] if chosen else []), checkout)]
 
 
 class TorchComponent:

@@ -93,7 +93,7 @@ def evaluate_upscale(
     out: Path,
     report: Callable[[str], None],
     time: Callable[[Upscaler], float] | None = None,
-    sets: Sequence[str] = SETS,
+    sets: Sequence[str] = (),
     pipelines: Mapping[str, Pipeline] | None = None,
 ) -> list[Row]:
     """Scores upscalers, and bicubic at their scales, and writes the rows to `out`/scores.json.
@@ -104,11 +104,11 @@ def evaluate_upscale(
         out: for the results.
         report: told a line whenever a row is done.
         time: the milliseconds that a network takes for its tile; None leaves times out.
-        sets: the names.
+        sets: the names; if none are given, those of SETS that are there.
         pipelines: what is scored as its users get it, by the name that its row is to have.
 
     Raises:
-        InputError: there is no test set.
+        InputError: there is no test set, or none of a name that is given.
         WeightsError: a folder holds no upscaler, or a damaged one.
     """
     pictures = _read_sets(data, sets)
@@ -134,7 +134,10 @@ def evaluate_upscale(
 
 
 def _read_sets(data: Path, sets: Sequence[str]) -> dict[str, list[NDArray[np.uint8]]]:
-    folders = {name: data / name for name in sets if (data / name).is_dir()} or {data.name: data}
+    if missing := [name for name in sets if not (data / name).is_dir()]:
+        inside = ", ".join(sorted(each.name for each in data.iterdir() if each.is_dir())) or "none"
+        raise InputError(f"{data} has no folder {', '.join(missing)}; its folders: {inside}")
+    folders = {name: data / name for name in sets or SETS if (data / name).is_dir()} or {data.name: data}
     try:
         return {name: [pixels for _, pixels in read_photos(folder)] for name, folder in folders.items()}
     except InputError as error:

@@ -1,6 +1,7 @@
 """`mobigen cutout`: what is written, and one clear line for whatever is wrong."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -100,6 +101,36 @@ def test_everything_of_several_photos_is_a_folder_each(photo, tmp_path):
     assert [json.loads(path.read_text())["image"]["width"] for path in found] == [120, 60]
 
 
+def test_everything_again_leaves_nothing_of_an_earlier_call_but_what_a_person_saved(photo, tmp_path):
+    folder = tmp_path / "all"
+    run("cutout", photo, "--everything", "-o", folder)
+    listing = json.loads((folder / "masks.json").read_text())
+    for number in (800, 801):
+        shutil.copy(folder / "object_000.png", folder / f"object_{number}.png")
+        listing["annotations"].append({"id": number})
+    (folder / "masks.json").write_text(json.dumps(listing))
+    Image.new("RGB", (9, 9)).save(folder / "object_801.png")  # in another program
+    shutil.copy(folder / "object_000.png", folder / "object_900.png")  # not of that call
+    assert run("cutout", photo, "--everything", "-o", folder).exit_code == 0
+    found = {int(path.stem[-3:]) for path in folder.glob("object_*.png")}
+    assert found == {*range(len(listing["annotations"]) - 2), 801, 900}
+
+
+@pytest.mark.parametrize("listing", ["soup", "[]", '{"annotations": [{"id": "../x"}]}'])
+def test_a_listing_of_others_is_no_list_of_what_to_remove(photo, tmp_path, listing):
+    (tmp_path / "masks.json").write_text(listing)
+    assert run("cutout", photo, "--everything", "-o", tmp_path).exit_code == 0
+    assert json.loads((tmp_path / "masks.json").read_text())["annotations"]
+
+
+def test_a_photo_is_not_replaced_by_a_cutout_of_everything(photo):
+    photo = photo.rename(photo.with_name("object_001.png"))
+    before = photo.read_bytes()
+    assert_one_line_and_code_2(run("cutout", photo, "--everything", "-o", photo.parent), "would replace")
+    assert [path.name for path in photo.parent.iterdir()] == [photo.name]
+    assert photo.read_bytes() == before
+
+
 def test_a_photo_is_not_replaced_by_its_own_cutout(photo):
     before = photo.read_bytes()
     assert_one_line_and_code_2(run("cutout", photo, "-o", photo), "would replace")
@@ -155,6 +186,12 @@ BAD = {
 @pytest.mark.parametrize(("options", "complaint"), BAD.values(), ids=BAD)
 def test_what_is_wrong_is_said_in_one_line(photo, options, complaint):
     assert_one_line_and_code_2(run("cutout", photo, *options), complaint)
+
+
+def test_an_animation_is_refused_as_elsewhere(tmp_path):
+    first, second = Image.fromarray(tiny.photo()), Image.new("RGB", (120, 90))
+    first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
+    assert_one_line_and_code_2(run("cutout", tmp_path / "moving.gif"), "has 2 pictures; save the one that is meant")
 
 
 def test_photos_that_cannot_be_read(tmp_path):

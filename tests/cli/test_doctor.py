@@ -95,5 +95,5 @@ def test_damaged_weights_are_one_line(weights):
 
 
 def test_weights_that_are_nowhere(tmp_path, monkeypatch):
-    monkeypatch.setattr("mobigen.runtime.torch.model_folders", lambda model: [tmp_path / "nowhere"])
+    monkeypatch.setattr("mobigen.registry.model_folders", lambda model: [tmp_path / "nowhere"])
     assert_one_line_and_code_2(run("doctor", "sticker"), "set MOBIGEN_WEIGHTS, or give their folder")

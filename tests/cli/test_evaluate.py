@@ -16,8 +16,11 @@ from mobigen.models.sesr import SESR
 
 
 @pytest.fixture(autouse=True)
-def no_data_by_default(monkeypatch):
+def no_data_by_default_and_weights_of_ones_own(monkeypatch, tmp_path):
     monkeypatch.delenv("MOBIGEN_DATA", raising=False)
+    monkeypatch.setenv("MOBIGEN_WEIGHTS", str(tmp_path))
+    for name in ("sticker", "cutout"):
+        (tmp_path / name).mkdir()
 
 
 # --- stickers -----------------------------------------------------------------------------------------------
@@ -41,7 +44,7 @@ def test_scores_are_a_line_each(tmp_path, asked):
     assert result.exit_code == 0, result.output
     assert result.stdout == "samples: 400\nstudents 4 share: 0.5\n"
     assert result.stderr == "half of it\n"
-    assert (asked[0]["weights"], asked[0]["out"]) == (Path("weights/sticker"), Path("out/evaluate/sticker"))
+    assert (asked[0]["weights"], asked[0]["out"]) == (tmp_path / "sticker", Path("out/evaluate/sticker"))
 
 
 def test_scores_as_json_and_all_options(tmp_path, asked):
@@ -99,6 +102,12 @@ def test_sets_of_ones_own_have_no_published_figures(place, tmp_path):
     assert "arXiv" not in result.stdout
 
 
+def test_a_set_that_is_not_there_is_refused_by_name(place, tmp_path):
+    result = evaluate_upscale(place, tmp_path / "out", "--no-times", "--set", "mine", "--set", "set6")
+    assert_one_line_and_code_2(result, "has no folder set6; its folders: mine, sr-test-set5")
+    assert not (tmp_path / "out").exists()
+
+
 def test_rows_as_json(place, tmp_path):
     rows = json.loads(evaluate_upscale(place, tmp_path, "--no-times", "--json").stdout)
     assert [row["name"] for row in rows] == ["bicubic", "ours-x2", "bicubic", "sesr-x3"]
@@ -129,6 +138,12 @@ def test_folders_that_are_not_there(place, option):
     assert_one_line_and_code_2(run("evaluate", "upscale", *words), f"{option} nowhere is not a folder")
 
 
+def test_all_weights_are_scored_where_the_house_keeps_them(place, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOBIGEN_WEIGHTS", str(place / "weights"))
+    result = run("evaluate", "upscale", "--data", place / "data", "--out", tmp_path, "--no-times", "--json")
+    assert [row["name"] for row in json.loads(result.stdout)] == ["bicubic", "ours-x2", "bicubic", "sesr-x3"]
+
+
 def test_a_data_folder_without_pictures(place, tmp_path):
     options = ["--weights", place / "weights", "--no-times"]
     assert_one_line_and_code_2(run("evaluate", "upscale", "--data", tmp_path, *options), "no test set in")
@@ -143,4 +158,4 @@ def test_clicks_are_scored_by_a_command_of_their_own(tmp_path, monkeypatch):
     result = run("evaluate", "cutout", "--data", tmp_path)
     assert result.exit_code == 0, result.output
     assert result.stdout == "single centre 1: 0.9\n"
-    assert (calls[0]["weights"], calls[0]["out"]) == (Path("weights/cutout"), Path("out/evaluate/cutout"))
+    assert (calls[0]["weights"], calls[0]["out"]) == (tmp_path / "cutout", Path("out/evaluate/cutout"))

@@ -89,6 +89,7 @@ def test_the_report_as_json(tiny_weights, tmp_path, ready):
 def test_weights_are_looked_for_where_the_house_keeps_them(tiny_weights, tmp_path, ready, monkeypatch):
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "sticker").symlink_to(tiny_weights)
+    monkeypatch.setenv("MOBIGEN_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.chdir(tmp_path)
     result = run("export", "sticker", *FLOAT32)
     assert result.exit_code == 0, result.output

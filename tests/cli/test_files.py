@@ -8,8 +8,8 @@ from mobigen.cli.files import Target, make_folder, run_batch
 from mobigen.errors import InputError
 
 
-def target(output, results=1):
-    return Target(str(output), (".png", ".webp"), results, "pictures")
+def target(output, results=1, sources=()):
+    return Target(str(output), (".png", ".webp"), results, "pictures", list(map(str, sources)))
 
 
 def test_a_suffix_makes_a_file_unless_a_slash_or_a_folder_says_otherwise(tmp_path):
@@ -35,10 +35,15 @@ def test_the_folder_of_a_result_is_made_and_no_name_is_given_twice(tmp_path):
     assert target(tmp_path / "other" / "fox.png").path("ignored.png") == tmp_path / "other" / "fox.png"
 
 
-def test_a_result_never_replaces_its_source(tmp_path):
-    (tmp_path / "fox.png").touch()
-    with pytest.raises(InputError, match="would replace the picture it is made from"):
-        target(tmp_path / "fox.png").path("fox.png", str(tmp_path / "." / "fox.png"))
+def test_a_result_never_replaces_a_source(tmp_path):
+    for name in ("fox.png", "fox_x2.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "in").symlink_to(tmp_path)
+    place = target(tmp_path, 2, [tmp_path / "none.png", tmp_path / "fox.png", tmp_path / "in" / "fox_x2.png"])
+    for name in ("fox.png", "fox_x2.png"):
+        with pytest.raises(InputError, match=rf"{name} would replace a file that is given; give another -o"):
+            place.path(name)
+    assert place.path("none.png") == tmp_path / "none.png"
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -193,7 +193,7 @@ def test_a_folder_without_data_leaves_nothing(place):
 
 
 def test_a_teacher_that_is_not_there(place, monkeypatch):
-    monkeypatch.setattr("mobigen.recipes.recipe.WEIGHTS", place / "weights")
+    monkeypatch.setattr("mobigen.recipes.recipe.model_folders", lambda model: [place / "weights" / model])
     result = run("train", "sticker-decoder", *arguments(place, out=place / "new"))
     assert_one_line_and_code_2(result, "run the recipe that makes it first")
 

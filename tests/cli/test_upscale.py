@@ -269,6 +269,16 @@ def test_a_picture_is_not_replaced_by_its_own_enlargement(place, model):
     assert (place / "photo.png").read_bytes() == before
 
 
+def test_a_picture_is_not_replaced_by_anothers_enlargement(place, model):
+    photo(9, 9).save(place / "photo_x2.png")
+    before = (place / "photo_x2.png").read_bytes()
+    result = upscale(model, place / "photo.png", place / "photo_x2.png", "-o", place)
+    assert result.exit_code == 2
+    assert "photo_x2.png would replace a file that is given" in result.stderr
+    assert result.stdout == f"{place / 'photo_x2_x2.png'}\n"
+    assert (place / "photo_x2.png").read_bytes() == before
+
+
 def test_transparency_does_not_fit_in_a_jpeg(place, model):
     Image.new("RGBA", (4, 4)).save(place / "clear.png")
     result = upscale(model, place / "clear.png", "-o", place / "large.jpg")

@@ -9,6 +9,7 @@ import pytest
 import webdataset as wds
 
 from mobigen.data.masks import is_held_out, load_masks
+from mobigen.data.shards import pack_folder
 from mobigen.data.synthetic import draw_figure, write_synthetic_masks
 from mobigen.errors import InputError
 
@@ -64,6 +65,20 @@ def test_a_second_reading_comes_from_the_cache_until_a_shard_changes(folder, tmp
     load_masks(folder, tmp_path, 32)
     assert (tmp_path / "masks.rgb").stat().st_mtime_ns == before
     assert load_masks(folder, tmp_path, 64).images.shape[1:] == (64, 64, 3)
+
+
+def test_a_packed_folder_of_photos_and_label_maps_is_read_under_their_names(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, suffix in (("rex", "jpg"), ("ada", "JPEG")):
+        photo, labels = draw_figure(64, np.random.default_rng(len(suffix)))
+        (tmp_path / "in" / f"{name}.{suffix}").write_bytes(cv2.imencode(".jpg", photo)[1].tobytes())
+        (tmp_path / "in" / f"{name}.png").write_bytes(cv2.imencode(".png", labels)[1].tobytes())
+        (tmp_path / "in" / f"{name}.json").write_text('{"parts": {"1": "body", "2": "head", "3": "bag"}}')
+    assert pack_folder(tmp_path / "in", tmp_path / "masks") == 2
+    masks = load_masks(tmp_path / "masks", tmp_path / "cache", 64)
+    assert masks.keys == ["ada", "rex"]
+    assert masks.names[1] == {1: "body", 2: "head", 3: "bag"}
+    np.testing.assert_array_equal(masks.labels[1], draw_figure(64, np.random.default_rng(3))[1])
 
 
 def write_sample(folder, photo_size=(40, 30), label_size=(40, 30), record=b'{"parts": {"1": "hat"}}', leave=()):

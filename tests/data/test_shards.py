@@ -134,6 +134,18 @@ def test_metadata_that_cannot_be_read(tmp_path, content):
         pack_folder(tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "names", [["a.jpg", "a.json"], ["a.jpg", "a.png", "a.json", "b.png"], ["a.b.jpg", "a.b.png", "a.b.json"]]
+)
+def test_a_photo_is_packed_with_its_label_map_and_its_parts_or_not_at_all(tmp_path, names):
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).touch()
+    with pytest.raises(InputError, match=r"needs a photo \((a|b|a\.b)\.jpg\), a label map"):
+        pack_folder(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_without_shards(tmp_path):
     with pytest.raises(InputError, match=r"no \*.tar shards in .*mobigen data pack"):
         list(read_shards(tmp_path))

@@ -58,6 +58,16 @@ def test_trajectories_are_sampled_once_and_the_same_in_every_run(monkeypatch):
     )
 
 
+def test_sampling_says_how_far_it_is(monkeypatch):
+    monkeypatch.setattr(TrajectoryRegression, "CHUNK", 2)
+    task, lines = regression(), []
+    task.tell = lines.append
+    for seed in range(2):
+        task.loss("student", 2, source(seed))
+    assert lines[0].startswith("sampling 5 trajectories of the teacher")
+    assert lines[1:] == [f"sampled {done} of 5 trajectories" for done in (2, 4, 5)]
+
+
 def test_a_step_by_its_velocity_ends_where_the_trajectory_goes():
     task = regression()
     drawn = task.draw(64, source())

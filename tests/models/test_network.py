@@ -1,6 +1,7 @@
 """What holds for every network: files, contract, float16, budget."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -64,6 +65,17 @@ def test_a_card_that_a_person_wrote_stays(tmp_path):
     (tmp_path / "README.md").write_text("mine")
     tiny(Decoder).save_pretrained(tmp_path)
     assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are Unix's")
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_weights_have_the_permissions_of_any_new_file(mask, tmp_path):
+    before = os.umask(mask)
+    try:
+        tiny(Decoder).save_component(tmp_path)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "decoder").iterdir()} == {0o666 & ~mask}
 
 
 def test_large_networks_are_stored_in_several_files(tmp_path):

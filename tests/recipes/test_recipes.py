@@ -158,6 +158,15 @@ def test_a_text_encoder_without_its_tokenizer_is_no_start(place, data, tmp_path)
         RECIPES["sticker-text-encoder"].task(tiny.workspace(data, tmp_path / "new", init=place))
 
 
+@pytest.mark.parametrize(("name", "steps", "count"), [("sticker-regression", 1, 4), ("sticker", STEPS, 8)])
+def test_a_run_samples_no_more_trajectories_than_it_draws(place, data, capsys, name, steps, count):
+    tiny.run("sticker-regression", data, place, max_train_steps=STEPS)
+    forget(place, name)
+    capsys.readouterr()
+    tiny.run(name, data, place, max_train_steps=steps)
+    assert f"sampled {count} of {count} trajectories\n" in capsys.readouterr().err
+
+
 # --- the workspace ------------------------------------------------------------------------------------------
 
 
@@ -214,6 +223,17 @@ def test_networks_begin_from_init_under_their_name_or_their_stand_ins(made, data
 def test_an_init_without_the_component_is_refused(made, data, tmp_path):
     with pytest.raises(WeightsError, match="holds no unknown to start from"):
         Workspace(data, tmp_path, init=made).new(Denoiser, "unknown")
+
+
+GO_ON = {"sticker-regression", "sticker", "upscale-x3-int8", "upscale-x3-fast-int8", "upscale-x4-photo"}  # from others
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - GO_ON))
+def test_a_wrong_init_is_noticed_before_any_data_is_read(name, tmp_path):
+    for folder in ("data", "init"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(WeightsError, match="to start from"):
+        RECIPES[name].task(Workspace(tmp_path / "data", tmp_path / "run", tmp_path / "init"))
 
 
 def test_shards_may_lie_in_the_data_folder_itself(data, tmp_path):

@@ -60,7 +60,7 @@ def test_the_photo_upscaler_takes_two_recipes(data, tmp_path):
 
 def test_an_int8_upscaler_goes_on_from_its_float_form(data, tmp_path, monkeypatch):
     for place, name in ((tmp_path / "weights" / "upscale-x3", "upscale-x3"), (tmp_path / "int8", "upscale-x3-int8")):
-        monkeypatch.setattr("mobigen.recipes.recipe.WEIGHTS", tmp_path / "weights")
+        monkeypatch.setenv("MOBIGEN_WEIGHTS", str(tmp_path / "weights"))
         run(name, data, place, PlainUpscaler, learning_rate=1e-6, lr_warmup_steps=0, max_train_steps=3)
     floating, made = (load_network(tmp_path / place / "upscaler") for place in ("weights/upscale-x3", "int8"))
     assert made.config["fused"]
