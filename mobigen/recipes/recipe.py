@@ -246,6 +246,7 @@ class Recipe:
     task: Callable[[Workspace], Task]
     settings: RunSettings
     distils: bool = False
+    goes_on: bool = False  # from what an earlier recipe made, so that there is nothing for `init` to begin
     model: str = "sticker"  # whose it is, a folder of weights/
     finish: Callable[[Workspace], None] | None = None  # what else the main process makes at the end
 
@@ -257,10 +258,12 @@ class Recipe:
             overrides: fields of RunSettings that differ from the recipe's.
 
         Raises:
-            ConfigError: an override that RunSettings does not know or accept.
+            ConfigError: an override that RunSettings does not know or accept; or an `init` that would not be used.
             InputError: data that cannot be used.
             WeightsError: an earlier recipe's result that is missing or damaged.
         """
+        if self.goes_on and workspace.init is not None:
+            raise ConfigError(f"{self.name} goes on from what is in --out, or else in weights/; leave --init out")
         try:
             settings = replace(self.settings, **overrides)
         except TypeError as error:

@@ -72,6 +72,7 @@ REGRESSION = Recipe(
         mixed_precision="bf16",
     ),
     distils=True,
+    goes_on=True,
     finish=finish_student,
 )  # fmt: skip
 MATCHING = Recipe(
@@ -83,5 +84,6 @@ MATCHING = Recipe(
         mixed_precision="bf16",
     ),
     distils=True,
+    goes_on=True,
     finish=finish_student,
 )  # fmt: skip

@@ -30,6 +30,13 @@ def make_task(workspace: Workspace) -> QuantizationAware:
 
 
 RECIPES = tuple(
-    Recipe(f"{model}-int8", "upscaler", make_task, replace(SETTINGS, minutes=6, learning_rate=1e-4), model=model)
+    Recipe(
+        name=f"{model}-int8",
+        makes="upscaler",
+        task=make_task,
+        settings=replace(SETTINGS, minutes=6, learning_rate=1e-4),
+        goes_on=True,
+        model=model,
+    )
     for model in ("upscale-x3", "upscale-x3-fast")
 )

@@ -48,5 +48,6 @@ PHOTO = Recipe(
     settings=RunSettings(
         minutes=15, train_batch_size=16, learning_rate=1e-4, lr_warmup_steps=200, weight_decay=0.0, ema_decay=0.999
     ),
+    goes_on=True,
     model=MODEL,
 )

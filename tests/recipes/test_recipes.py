@@ -225,7 +225,14 @@ def test_an_init_without_the_component_is_refused(made, data, tmp_path):
         Workspace(data, tmp_path, init=made).new(Denoiser, "unknown")
 
 
-GO_ON = {"sticker-regression", "sticker", "upscale-x3-int8", "upscale-x3-fast-int8", "upscale-x4-photo"}  # from others
+GO_ON = {name for name, recipe in RECIPES.items() if recipe.goes_on}
+
+
+@pytest.mark.parametrize("name", sorted(GO_ON))
+def test_a_recipe_that_goes_on_from_another_takes_no_init(name, tmp_path):
+    with pytest.raises(ConfigError, match="leave --init out"):
+        RECIPES[name].run(Workspace(tmp_path, tmp_path / "run", tmp_path))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES.keys() - GO_ON))
