@@ -226,7 +226,7 @@ class CutoutPredictor:
     def everything(
         self,
         points_per_side: int = 16,
-        pred_iou_thresh: float = 0.55,
+        pred_iou_thresh: float = 0.65,
         stability_score_thresh: float = 0.0,  # the shipped model's probabilities are timid: right masks may have none
         nms_thresh: float = 0.7,
         min_area: float = 0.0005,

@@ -123,7 +123,6 @@ def test_a_dry_run_tells_the_plan_and_leaves_nothing(tiny_weights, tmp_path, mon
     ("arguments", "complaint"),
     [
         (["soup"], "the models are: sticker"),
-        (["sticker"], "no folder weights/sticker"),
         (["sticker", "--weights", "a", "--weights", "b"], "no folder a, b"),
         (["./mine"], "no folder mine"),
         (["TINY", "--to", "onnx"], "cannot export to 'onnx'; accepted: litert"),
