@@ -19,7 +19,7 @@ shards = run / "shards"
 try:
     if not shards.is_dir():
         print(pack_folder(pictures, shards), "pictures packed")
-    # Starts from the shipped teacher; encoder, text encoder and tokenizer are found in weights/ as they are.
+    # Starts from the shipped denoiser; encoder, text encoder and tokenizer are found in weights/ as they are.
     workspace = Workspace(data=shards, out=run, init=Path("weights/sticker"))
     progress = RECIPES["sticker-teacher"].run(
         workspace, minutes=None, max_train_steps=steps, train_batch_size=64, learning_rate=1e-4

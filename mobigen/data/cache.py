@@ -8,12 +8,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["refilled"]
+__all__ = ["fingerprint", "is_current", "refilled"]
+
+
+def fingerprint(folder: Path, pattern: str = "*") -> list[list[Any]]:
+    """Changes when a file whose name matches is written; its size alone may not, since tar fills up blocks."""
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.glob(pattern))]
+
+
+def is_current(listing: Path, settings: Any) -> bool:
+    """Whether a cache is there that was filled with these settings."""
+    return listing.is_file() and json.loads(listing.read_text()).get("settings") == settings
 
 
 @contextmanager
 def refilled(listing: Path, *names: str) -> Iterator[tuple[dict[str, Any], list[BinaryIO]]]:
-    """What the listing is to say, and new files of these names beside it, open for writing.
+    """What the listing is to say, its `settings` among it, and new files of these names beside it, open for writing.
 
     The listing goes first and comes last. Where the filling fails nothing stays, be it files or folders made for them.
     """

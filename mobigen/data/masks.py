@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobigen.data.cache import refilled
+from mobigen.data.cache import fingerprint, is_current, refilled
 from mobigen.data.shards import read_files
 from mobigen.errors import InputError
 from mobigen.letterbox import Letterbox
@@ -76,9 +76,9 @@ def load_masks(folder: Path, cache: Path, size: int = 512) -> MaskSet:
     Raises:
         InputError: there is no shard, one is damaged, or a sample is not a photo with a label map of its size.
     """
-    settings = {"size": size, "resampling": RESAMPLING, "shards": _fingerprint(folder)}
+    settings = {"size": size, "resampling": RESAMPLING, "shards": fingerprint(folder, "*.tar")}
     listing = cache / "masks.json"
-    if not listing.is_file() or json.loads(listing.read_text())["settings"] != settings:
+    if not is_current(listing, settings):
         _decode(folder, cache, settings)
     samples = json.loads(listing.read_text())["samples"]
     count = len(samples)
@@ -100,10 +100,6 @@ def _present(lists: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
     for row, labels in zip(table, lists, strict=True):
         row[labels] = True
     return table
-
-
-def _fingerprint(folder: Path) -> list[list[Any]]:
-    return [[shard.name, shard.stat().st_size, shard.stat().st_mtime_ns] for shard in sorted(folder.glob("*.tar"))]
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:

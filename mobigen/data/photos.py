@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobigen.data.cache import refilled
+from mobigen.data.cache import fingerprint, is_current, refilled
 from mobigen.data.draw import draw_indices
 from mobigen.data.resize import resize
 from mobigen.data.shards import read_pictures
@@ -75,8 +75,8 @@ def load_photos(folder: Path, cache: Path) -> PhotoSet:
     Raises:
         InputError: as `read_photos`.
     """
-    listing, files = cache / "photos.json", _fingerprint(folder)
-    if not listing.is_file() or json.loads(listing.read_text())["files"] != files:
+    listing, files = cache / "photos.json", fingerprint(folder)
+    if not is_current(listing, files):
         _fill(folder, cache, files)
     sizes = [(height, width) for height, width in json.loads(listing.read_text())["sizes"]]
     count = sum(height * width for height, width in sizes)
@@ -84,17 +84,12 @@ def load_photos(folder: Path, cache: Path) -> PhotoSet:
     return PhotoSet(torch.from_numpy(pixels), sizes)
 
 
-def _fingerprint(folder: Path) -> list[list[Any]]:
-    """Changes when a file is written."""
-    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.iterdir())]
-
-
 def _fill(folder: Path, cache: Path, files: list[list[Any]]) -> None:
     """Decodes on threads, in order."""
     encoded = read_pictures(folder)
     sizes: list[tuple[int, ...]] = []
     with refilled(cache / "photos.json", "photos.rgb") as (listing, (pixels,)), ThreadPoolExecutor() as pool:
-        listing.update(files=files, sizes=sizes)
+        listing.update(settings=files, sizes=sizes)
         while chunk := list(islice(encoded, CHUNK)):
             for photo in pool.map(lambda each: _decode(*each), chunk):
                 pixels.write(photo.tobytes())

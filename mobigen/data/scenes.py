@@ -97,19 +97,20 @@ class SceneBatches:
 
     def _photos(self, drawn: Tensor, generator: torch.Generator) -> Tensor:
         """Colour less the padding's, object, one or two of its parts at random, and where a photo is: (B, 6, S, S)."""
-        place = drawn.to(self.images.device)
-        rgb = self.images[place].to(self.device).permute(0, 3, 1, 2).float() - ground(self.device)
-        labels = self.labels[place].to(self.device)
+        rgb, labels = self._pictures(drawn)
         present = self.present[drawn]
         noise = torch.rand(present.shape, generator=generator, device=self.device)
         first, second = (present + noise).topk(2, 1).indices[:, :, None, None].unbind(1)  # any, of an empty map
         two = torch.rand(len(drawn), 1, 1, generator=generator, device=self.device) < TWO_PARTS
         two &= present.sum(1)[:, None, None] > 2  # or they would be the whole
         part = (labels == first) | (two & (labels == second))
-        along = torch.arange(labels.shape[1], device=self.device)
-        rows, columns = (along < self.sizes[drawn].T[:, :, None]).unbind(0)
-        maps = (labels > 0, part, rows[:, :, None] & columns[:, None])
-        return torch.cat([rgb, *(each[:, None].float() for each in maps)], 1)
+        maps = (labels > 0, part, _corners(self.sizes[drawn], labels.shape[1]))
+        return torch.cat([rgb - ground(self.device), *(each[:, None].float() for each in maps)], 1)
+
+    def _pictures(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """RGB (B, 3, S, S) of 0 to 255 and the label maps (B, S, S) of the photos `drawn` (B,), on the device."""
+        place = drawn.to(self.images.device)
+        return self.images[place].to(self.device).permute(0, 3, 1, 2).float(), self.labels[place].to(self.device)
 
     def _cut_out(self, layers: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Photos (B, 6, S, S) without their ground, or stickers: colours are premultiplied, and all edges are soft.
@@ -135,12 +136,11 @@ class SceneBatches:
         if not count:
             return layers
         rgb, whole, part, window = layers.split((3, 1, 1, 1), 1)
-        sides = torch.rand(2, count, 1, generator=generator, device=self.device) * 1.6 + 0.6  # none, for most
-        rows, columns = (torch.arange(size, device=self.device) < size * sides).unbind(0)
-        filled = (rows[:, :, None] & columns[:, None])[:, None].float()
+        sides = torch.rand(2, count, generator=generator, device=self.device).T * 1.6 + 0.6  # all of it, for most
+        filled = _corners(size * sides, size)[:, None].float()
         window = torch.where(free[:, None, None, None], filled, window)
-        picked = draw_indices(len(self.images), count, generator).to(self.images.device)
-        behind = draw_grounds(self.images[picked].to(self.device).permute(0, 3, 1, 2).float(), generator)
+        photos, _ = self._pictures(draw_indices(len(self.images), count, generator))
+        behind = draw_grounds(photos, generator)
         rgb = (rgb + behind * (1 - whole) - ground(self.device)) * window
         return torch.cat([rgb, whole * window, part * window, window], 1)
 
@@ -185,15 +185,20 @@ class SceneBatches:
 
     def _cut_objects(self, count: int, generator: torch.Generator) -> Tensor:
         """Objects of other photos with a soft edge, drawn in a little, in the middle: premultiplied RGBA."""
-        picked = draw_indices(len(self.images), count, generator).to(self.images.device)
-        rgb = self.images[picked].to(self.device).permute(0, 3, 1, 2).float()
-        mask = (self.labels[picked].to(self.device) > 0)[:, None].float()
+        rgb, labels = self._pictures(draw_indices(len(self.images), count, generator))
+        mask = (labels > 0)[:, None].float()
         return premultiplied(rgb, softened(mask, torch.ones_like(mask)))
 
 
 def ground(device: torch.device) -> Tensor:
     """The colour of the padding, (3, 1, 1)."""
     return torch.tensor(GROUND, dtype=torch.float32, device=device)[:, None, None]
+
+
+def _corners(sizes: Tensor, side: int) -> Tensor:
+    """Which places of each square lie within a height and a width (B, 2) of its first: (B, side, side) of bool."""
+    rows, columns = (torch.arange(side, device=sizes.device) < sizes.T[:, :, None]).unbind(0)
+    return rows[:, :, None] & columns[:, None]
 
 
 def softened(mask: Tensor, window: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobigen.data.augment import jitter
-from mobigen.data.cache import refilled
+from mobigen.data.cache import fingerprint, is_current, refilled
 from mobigen.data.captions import captions, clean_name
 from mobigen.data.draw import draw_indices
 from mobigen.data.recolour import COLOURS, dominant_region, recolour
@@ -85,9 +85,9 @@ def load_stickers(
         InputError: no shards, or a sample that cannot be used.
     """
     settings = {"recoloured": recoloured, "captions": captions_each, "size": size, "related": related or {}}
-    settings["shards"] = _fingerprint(folder)
+    settings["shards"] = fingerprint(folder, "*.tar")
     listing = cache / "stickers.json"
-    if not listing.is_file() or json.loads(listing.read_text())["settings"] != settings:
+    if not is_current(listing, settings):
         _decode(folder, cache, settings)
     stickers = [
         Sticker(**{**fields, "captions": tuple(fields["captions"])})
@@ -95,12 +95,6 @@ def load_stickers(
     ]
     images = np.memmap(cache / "stickers.rgba", np.uint8, mode="c", shape=(len(stickers), size, size, 4))
     return StickerSet(torch.from_numpy(images), stickers)
-
-
-def _fingerprint(folder: Path) -> list[list[Any]]:
-    """Changes when a shard is written; the size alone may not, since tar fills up blocks."""
-    shards = sorted(folder.glob("*.tar"))
-    return [[shard.name, shard.stat().st_size, shard.stat().st_mtime_ns] for shard in shards]
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:
