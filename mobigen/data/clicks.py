@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mobigen.data.draw import constant
 from mobigen.nn.prompts import BOX_END, BOX_START, NEGATIVE, PADDING, POSITIVE
 
 __all__ = [
@@ -129,4 +130,4 @@ def surroundings(points: Tensor, labels: Tensor, image_size: int, cells: int) ->
 
 def box_labels(count: int, device: torch.device) -> Tensor:
     """Labels (count, 2) of two corners."""
-    return torch.tensor([[BOX_START, BOX_END]], dtype=torch.int32, device=device).expand(count, 2)
+    return constant((BOX_START, BOX_END), device).int().expand(count, 2)

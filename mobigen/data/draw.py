@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from mobigen.errors import ConfigError
 
-__all__ = ["draw_indices", "host_generator"]
+__all__ = ["constant", "draw_indices", "host_generator"]
+
+
+@cache
+def constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """`values` as float32 (N,), copied to the device once: a step that is a CUDA graph cannot copy them."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def draw_indices(options: int, count: int, generator: torch.Generator) -> Tensor:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mobigen.data.draw import constant
+
 __all__ = ["draw_colours", "draw_grounds"]
 
 PLAIN, GRADIENT, STRIPES, CHECKS, BLOTS, CLOUDS, PHOTO = range(7)
@@ -26,8 +28,7 @@ SEEN = (0.15, 0.6)  # share of a side of those that is enlarged
 def draw_grounds(photos: Tensor, generator: torch.Generator) -> Tensor:
     """A ground for each photo (B, 3, S, S) of 0 to 255, of its kind and size; now and then made of the photo."""
     count, device = len(photos), photos.device
-    chances = torch.tensor(CHANCES, device=device)
-    kind = torch.multinomial(chances, count, True, generator=generator)[:, None, None, None]
+    kind = torch.multinomial(constant(CHANCES, device), count, True, generator=generator)[:, None, None, None]
     first, second = draw_colours(2 * count, generator).chunk(2)
     noise = torch.rand(count, 3, GRAINS, GRAINS, generator=generator, device=device)
     clouds = _enlarged((noise * 2 - 0.5) * 255, photos.shape[2], generator)

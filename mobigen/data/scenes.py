@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mobigen.data.draw import draw_indices
+from mobigen.data.draw import constant, draw_indices
 from mobigen.data.grounds import draw_grounds
 from mobigen.data.masks import MaskSet
 from mobigen.data.photometry import recoloured
@@ -79,7 +79,7 @@ class SceneBatches:
 
     def _kinds(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """What is laid over each photo first, and then."""
-        chances = torch.tensor(CHANCES, device=self.device)
+        chances = constant(CHANCES, self.device)
         first, second = torch.multinomial(chances, 2 * count, True, generator=generator).chunk(2)
         again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
         return first, torch.where(again, torch.where(first >= BESIDE, BESIDE, second), PLAIN)
@@ -192,7 +192,7 @@ class SceneBatches:
 
 def ground(device: torch.device) -> Tensor:
     """The colour of the padding, (3, 1, 1)."""
-    return torch.tensor(GROUND, dtype=torch.float32, device=device)[:, None, None]
+    return constant(GROUND, device)[:, None, None]
 
 
 def _corners(sizes: Tensor, side: int) -> Tensor:

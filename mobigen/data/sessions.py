@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mobigen.answers import AGREEMENT, SURENESS
 from mobigen.data.clicks import STROKE_POINTS, box_labels, correction, draw_box, draw_click, draw_stroke, surroundings
+from mobigen.data.draw import constant
 from mobigen.data.pieces import altered, cells, divided
 from mobigen.data.scenes import Scenes
 from mobigen.nn.prompts import PADDING, POSITIVE
@@ -118,7 +119,7 @@ def begin(scenes: Scenes, generator: torch.Generator) -> ClickSession:
     count, size, device = len(scenes.image), scenes.image.shape[1], scenes.image.device
     drawn = torch.rand(3, count, generator=generator, device=device)
     wants_part = scenes.has_part & (cells(scenes.part).sum((1, 2)) >= SMALLEST) & (drawn[0] < PARTS)
-    chances = torch.where(wants_part[:, None], _tensor(PART_CHANCES, device), _tensor(CHANCES, device))
+    chances = torch.where(wants_part[:, None], constant(PART_CHANCES, device), constant(CHANCES, device))
     kind = (drawn[1][:, None] > chances.cumsum(1)[:, :-1]).sum(1)
     pieces = divided(scenes, generator)
     changed = altered(scenes.whole, pieces, generator)
@@ -140,10 +141,6 @@ def begin(scenes: Scenes, generator: torch.Generator) -> ClickSession:
         labels=labels,
         generator=generator,
     )
-
-
-def _tensor(values: tuple[float, ...], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device)
 
 
 def _chosen(which: Tensor, yes: Tensor, no: Tensor) -> Tensor:
