@@ -24,9 +24,9 @@ from mobigen.letterbox import GROUND
 __all__ = ["SceneBatches", "Scenes"]
 
 PLAIN, MEANT, JOINED, IN_THE_WAY, BESIDE, MEANT_BESIDE = range(6)  # what is laid over a photo, and in which part
-CHANCES = (0.32, 0.14, 0.16, 0.14, 0.12, 0.12)  # of those
+CHANCES = (0.4, 0.12, 0.14, 0.12, 0.11, 0.11)  # of those
 AGAIN = 0.3  # of what has something laid over it, how often it has two; the second neighbour is never meant
-EVERY = 6  # one of so many photos is cut out and laid on a drawn ground
+EVERY = 8  # one of so many photos is cut out and laid on a drawn ground
 DRAWN = 0.3  # share of those that are a sticker instead of a photo
 TWO_PARTS = 0.2  # how often what is asked for is two labels of a map together
 ROOMY = 0.6  # how much smaller those are beside which another is laid

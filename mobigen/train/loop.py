@@ -54,7 +54,7 @@ class RunSettings:
     learning_rate: float  # at its peak
     minutes: float | None = None  # of training, over all sittings; compiling is not counted
     max_train_steps: int | None = None
-    optimizer: str = "adamw"  # or "muon", for the matrices of a transformer
+    optimizer: str = "adamw"  # or "muon", for the matrices and kernels inside a network
     lr_warmup_steps: int = 100
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.95)
@@ -271,15 +271,14 @@ def compile_network(network: nn.Module) -> None:
 
 
 def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.optim.Optimizer]:
-    """AdamW over all weights; or Muon over the matrices inside blocks and AdamW over the rest.
+    """AdamW over all weights; or Muon over what `is_matrix` says and AdamW over the rest.
 
     All heed `found_inf`, as of torch's optimisers only the fused ones do, and take a learning rate on the device.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
-        inside = settings.optimizer == "muon" and "blocks." in name and parameter.ndim == 2 and "table" not in name
-        (matrices if inside else others).append(parameter)
+        (matrices if settings.optimizer == "muon" and is_matrix(name, parameter) else others).append(parameter)
     adamw = torch.optim.AdamW(
         others,
         settings.learning_rate,
@@ -291,6 +290,12 @@ def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.opt
     if not matrices:
         return [adamw]
     return [Muon(matrices, settings.learning_rate, settings.weight_decay), adamw]
+
+
+def is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Whether a weight is a matrix, or a kernel that mixes channels, between a network's first and its last layers."""
+    inside = not {"blocks", "trunk"}.isdisjoint(name.split(".")) and "table" not in name
+    return inside and (parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] > 1))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Muon (Jordan et al. 2024) for many matrices of few shapes: those of one shape are stacked and updated together.
 
+The kernel of a convolution is a matrix too: a row for every channel that comes out, a column for each number behind it.
+
 torch.optim.Muon launches some forty small kernels a matrix, and a transformer has a hundred matrices. This one computes
 the same, and like torch's fused optimisers it leaves out a step where its `found_inf` says so, without asking the host.
 """
@@ -7,7 +9,7 @@ the same, and like torch's fused optimisers it leaves out a step where its `foun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ ITERATIONS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised Nesterov momentum with decoupled weight decay, over matrices.
+    """Orthogonalised Nesterov momentum with decoupled weight decay, over matrices and kernels.
 
     Updates have the size of AdamW's, 0.2 sqrt(max(rows, columns)), so both share one learning rate (Liu et al., arXiv
     2502.16982, eq. 4). The state is torch.optim.Muon's.
@@ -46,17 +48,20 @@ class Muon(torch.optim.Optimizer):
     def _update(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
         """One step of matrices of one shape."""
         buffers = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
-        weight, average = torch.stack(list(matrices)), torch.stack(buffers)  # (N, rows, columns)
-        gradient = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
+        gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
+        kinds: tuple[list[Tensor], ...] = ([*matrices], buffers, gradients)
+        weight, average, gradient = (torch.stack(kind).flatten(2) for kind in kinds)  # (N, rows, columns)
         moved = average.lerp(gradient, 1 - group["momentum"])
         direction = orthogonalised(gradient.lerp(moved, group["momentum"]))
         size = 0.2 * max(weight.shape[1:]) ** 0.5
         updated = weight * (1 - group["lr"] * group["weight_decay"]) - group["lr"] * size * direction
-        torch._foreach_copy_(buffers, list(self._unless_skipped(moved, average).unbind()))
-        torch._foreach_copy_(list(matrices), list(self._unless_skipped(updated, weight).unbind()))
+        self._put(buffers, moved, average)
+        self._put(matrices, updated, weight)
 
-    def _unless_skipped(self, new: Tensor, old: Tensor) -> Tensor:
-        return new if self.found_inf is None else torch.where(self.found_inf > 0, old, new)
+    def _put(self, places: Sequence[Tensor], new: Tensor, old: Tensor) -> None:
+        """Copies `new` (N, rows, columns) to its `places`, or `old` where the step is left out."""
+        values = new if self.found_inf is None else torch.where(self.found_inf > 0, old, new)
+        torch._foreach_copy_(list(places), list(values.reshape(-1, *places[0].shape).unbind()))
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:

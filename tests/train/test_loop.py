@@ -178,6 +178,13 @@ def test_muon_takes_the_matrices_of_blocks():
     ]
 
 
+def test_muon_takes_the_kernels_of_a_trunk_that_mix_channels():
+    mixing, grouped, deep = nn.Conv2d(4, 6, 3), nn.Conv2d(6, 6, 3, groups=2), nn.Conv2d(6, 6, 3, groups=6)
+    network = nn.ModuleDict({"trunk": nn.Sequential(mixing, grouped, deep), "tail": nn.Conv2d(6, 4, 3)})
+    muon, _ = make_optimizers(network, replace(SETTINGS, optimizer="muon"))
+    assert [id(each) for each in muon.param_groups[0]["params"]] == [id(mixing.weight), id(grouped.weight)]
+
+
 # --- repeating ----------------------------------------------------------------------------------------------
 
 

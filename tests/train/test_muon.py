@@ -38,6 +38,20 @@ def test_it_is_torchs_own_for_many_steps():
         )
 
 
+def test_a_kernel_is_the_matrix_of_its_outputs():
+    kernels = [nn.Parameter(torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(seed))) for seed in (0, 1)]
+    flat = [nn.Parameter(kernel.detach().flatten(1)) for kernel in kernels]
+    for matrices in (kernels, flat):
+        optimizer = Muon(matrices, lr=0.02, weight_decay=0.1)
+        for step in range(3):
+            give_gradients(flat, step)
+            for matrix, other in zip(matrices, flat, strict=True):
+                assert other.grad is not None
+                matrix.grad = other.grad.reshape(matrix.shape)
+            optimizer.step()
+    assert all(torch.equal(kernel.flatten(1), matrix) for kernel, matrix in zip(kernels, flat, strict=True))
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 8), (2, 4, 9), (2, 9, 4)])
 def test_singular_values_come_near_one_and_vectors_stay(shape):
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
