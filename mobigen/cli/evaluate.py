@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from mobigen.cli.train import DATA, FOLDER, check_folder
 from mobigen.registry import weights_folder
 
 if TYPE_CHECKING:
+    from mobigen.pipelines.cutout import CutoutPredictor
     from mobigen.train.upscale_scores import Published, Row
 
 __all__ = ["evaluate"]
@@ -50,13 +52,32 @@ def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as
 @DATA
 @click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/cutout if left out.")
 @click.option("--out", type=FOLDER, metavar="DIR", help="Takes the scores; out/evaluate/cutout if left out.")
-@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Photos to judge by.")
+@click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Photos to judge by, at most.")
+@click.option("--scenes/--no-scenes", default=True, help="Score scenes drawn of the photos, too: some minutes more.")
 @AS_JSON
-def cutout(data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
-    """Score the cutout model: clicks are simulated on photos that are held out."""
+def cutout(data: Path, weights: Path | None, out: Path | None, samples: int, scenes: bool, as_json: bool) -> None:
+    """Score the cutout model: clicks are simulated on photos that are held out, and on scenes drawn of them.
+
+    Scenes, which are always the same, show an object on a drawn ground, or two side by side. Of those, and of one photo
+    in six, all objects are asked for, too.
+    """
     with needs_extra("train", "evaluating"):
         from mobigen.train.evaluate_cutout import evaluate_cutout
-    _score("cutout", evaluate_cutout, data, weights, out, samples, as_json)
+    score = partial(evaluate_cutout, open_predictor=_open_predictor if scenes else None)
+    _score("cutout", score, data, weights, out, samples, as_json)
+
+
+def _open_predictor(weights: Path) -> CutoutPredictor:
+    """The cutout pipeline on the networks of a folder, which need not have been exported. Raises WeightsError."""
+    from mobigen.models.segmenter import ClickDecoder, ImageEncoder
+    from mobigen.pipelines.cutout import CutoutPredictor
+    from mobigen.runtime.torch import TorchComponent
+    from mobigen.settings import CutoutSettings
+
+    encoder = ImageEncoder.from_pretrained(weights / ImageEncoder.component)
+    decoder = ClickDecoder.from_pretrained(weights / ClickDecoder.component)
+    components = {each.component: TorchComponent(each.fuse(), each.signature()) for each in (encoder, decoder)}
+    return CutoutPredictor(CutoutSettings(encoder.image_size, decoder.points), components, {}, "cutout")
 
 
 def _score(

@@ -21,7 +21,7 @@ from mobigen.data.photometry import recoloured
 from mobigen.data.placement import moved, place_beside, place_in
 from mobigen.letterbox import GROUND
 
-__all__ = ["SceneBatches", "Scenes"]
+__all__ = ["BESIDE", "MEANT_BESIDE", "PLAIN", "SceneBatches", "Scenes"]
 
 PLAIN, MEANT, JOINED, IN_THE_WAY, BESIDE, MEANT_BESIDE = range(6)  # what is laid over a photo, and in which part
 CHANCES = (0.4, 0.12, 0.14, 0.12, 0.11, 0.11)  # of those
@@ -68,9 +68,23 @@ class SceneBatches:
 
     def draw(self, count: int, generator: torch.Generator) -> Scenes:
         """`count` scenes, drawn with `generator`, which is on the device."""
-        drawn = torch.multinomial(self.chances, count, True, generator=generator)
-        first, second = self._kinds(count, generator)
-        rgb, whole, part, window = self._placed(drawn, first >= BESIDE, generator).split((3, 1, 1, 1), 1)
+        drawn = self._drawn(count, generator)
+        return self._scenes(drawn, *self._kinds(count, generator), count // EVERY, generator)
+
+    def draw_alike(self, count: int, kind: int, cut_out: bool, generator: torch.Generator) -> Scenes:
+        """As `draw`, with one thing of `kind` laid over each photo, all cut out and on drawn grounds, or none."""
+        drawn = self._drawn(count, generator)
+        first = torch.full_like(drawn, kind)
+        return self._scenes(drawn, first, torch.full_like(drawn, PLAIN), count if cut_out else 0, generator)
+
+    def _drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        """Photos at random, (count,)."""
+        return torch.multinomial(self.chances, count, True, generator=generator)
+
+    def _scenes(self, drawn: Tensor, first: Tensor, second: Tensor, cut: int, generator: torch.Generator) -> Scenes:
+        """The photos `drawn`, the last `cut` of them cut out, with what is laid over each `first` and then."""
+        placed = self._placed(drawn, first >= BESIDE, cut, generator)
+        rgb, whole, part, window = placed.split((3, 1, 1, 1), 1)
         parts = (self.present[drawn].sum(1) > 1) & (part > 0.5).flatten(1).any(1)
         scenes = Scenes((rgb + ground(self.device)).permute(0, 2, 3, 1), whole, part, whole, parts)
         for kind in (first, second):
@@ -84,16 +98,16 @@ class SceneBatches:
         again = (torch.rand(count, generator=generator, device=self.device) < AGAIN) & (first != PLAIN)
         return first, torch.where(again, torch.where(first >= BESIDE, BESIDE, second), PLAIN)
 
-    def _placed(self, drawn: Tensor, accompanied: Tensor, generator: torch.Generator) -> Tensor:
-        """As `_photos`, moved; the last of them are cut out and on drawn grounds, with room for what is beside them."""
+    def _placed(self, drawn: Tensor, accompanied: Tensor, cut: int, generator: torch.Generator) -> Tensor:
+        """As `_photos`, moved; the last `cut` are cut out and on drawn grounds, with room for what is beside them."""
         layers = self._photos(drawn, generator)
-        cut = len(drawn) - len(drawn) // EVERY
-        out, free = self._cut_out(layers[cut:], generator)
+        kept = len(drawn) - cut
+        out, free = self._cut_out(layers[kept:], generator)
         angle, scale, shift, mirror = self._movements(len(drawn), generator)
-        roomy = F.pad(free, (cut, 0)) & accompanied
+        roomy = F.pad(free, (kept, 0)) & accompanied
         scale = torch.where(roomy, scale.clamp(max=1) * ROOMY, scale)
-        layers = moved(torch.cat([layers[:cut], out]), angle, scale, shift, mirror)
-        return torch.cat([layers[:cut], self._on_grounds(layers[cut:], free, generator)])
+        layers = moved(torch.cat([layers[:kept], out]), angle, scale, shift, mirror)
+        return torch.cat([layers[:kept], self._on_grounds(layers[kept:], free, generator)])
 
     def _photos(self, drawn: Tensor, generator: torch.Generator) -> Tensor:
         """Colour less the padding's, object, one or two of its parts at random, and where a photo is: (B, 6, S, S)."""

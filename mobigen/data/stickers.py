@@ -25,7 +25,7 @@ from mobigen.data.recolour import COLOURS, dominant_region, recolour
 from mobigen.data.shards import Sample, read_shards
 from mobigen.errors import InputError
 
-__all__ = ["STYLES", "Sticker", "StickerBatches", "StickerSet", "load_stickers", "premultiply"]
+__all__ = ["STYLES", "Sticker", "StickerBatches", "StickerSet", "load_overlays", "load_stickers", "premultiply"]
 
 STYLES = ("3d", "color", "flat", "noto", "twemoji", "emojitwo", "blob")
 TEXT_LIKE = ("button", "keycap", "clock", "sign", "symbol", "letter", "number", "facing", "left", "right", "arrow", "’")
@@ -95,6 +95,18 @@ def load_stickers(
     ]
     images = np.memmap(cache / "stickers.rgba", np.uint8, mode="c", shape=(len(stickers), size, size, 4))
     return StickerSet(torch.from_numpy(images), stickers)
+
+
+def load_overlays(data: Path, cache: Path, size: int = 192) -> Tensor | None:
+    """The stickers in `data`/stickers as they are laid over photos, (N, size, size, 4) of uint8; None without them.
+
+    Raises:
+        InputError: as `load_stickers`.
+    """
+    folder = data / "stickers"
+    if not folder.is_dir():
+        return None
+    return load_stickers(folder, cache / "overlays", recoloured=0, captions_each=1, size=size).images
 
 
 def _decode(folder: Path, cache: Path, settings: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from mobigen.data.masks import MaskSet, load_masks
 from mobigen.data.photos import PhotoCrops, load_photos
 from mobigen.data.related import keywords_by_name, nearest_names, related_words
 from mobigen.data.shards import read_shards
-from mobigen.data.stickers import StickerSet, load_stickers
+from mobigen.data.stickers import StickerSet, load_overlays, load_stickers
 from mobigen.data.words import common_words
 from mobigen.distill.sentence import teacher_embeddings
 from mobigen.errors import ConfigError, MissingExtraError, WeightsError
@@ -143,11 +143,8 @@ class Workspace:
     @property
     def overlays(self) -> Tensor | None:
         """The stickers as they are laid over photos, (N, h, w, 4) of uint8; None if the data folder has none."""
-        folder, size = self.data / "stickers", min(self.image_size, 192)
-        if not folder.is_dir():
-            return None
         with self.processes.main_process_first():
-            return load_stickers(folder, self.cache / "overlays", recoloured=0, captions_each=1, size=size).images
+            return load_overlays(self.data, self.cache, min(self.image_size, 192))
 
     @cached_property
     def masks(self) -> MaskSet:

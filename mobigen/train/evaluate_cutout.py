@@ -1,4 +1,7 @@
-"""`mobigen evaluate cutout`: masks after simulated clicks, saliency, whole objects and borders, on what is held out."""
+"""`mobigen evaluate cutout`: masks after simulated clicks, saliency, whole objects and borders, on what is held out.
+
+And on scenes drawn of it, as `mobigen.train.scene_scores` has them.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,12 @@ from torch import Tensor
 
 from mobigen.answers import best_answer, iou, with_first_mask
 from mobigen.data.masks import MaskSet, load_masks
+from mobigen.data.stickers import load_overlays
 from mobigen.errors import InputError
 from mobigen.media import contact_sheet
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
-from mobigen.train.segment_scores import boundary_f, next_click, saliency_scores
+from mobigen.train.scene_scores import Predictor, score_everything, score_scenes
+from mobigen.train.segment_scores import boundary_f, mean, next_click, saliency_scores
 
 __all__ = ["CLICKS", "evaluate_cutout"]
 
@@ -124,24 +129,31 @@ class Judge:
 
 
 def evaluate_cutout(
-    data: Path, weights: Path, out: Path, report: Callable[[str], None], samples: int = 400
+    data: Path,
+    weights: Path,
+    out: Path,
+    report: Callable[[str], None],
+    samples: int = 400,
+    open_predictor: Callable[[Path], Predictor] | None = None,
 ) -> dict[str, Any]:
     """Scores the cutout model on pictures that it never trained on; writes `scores.json` and `samples.png` into `out`.
 
     Args:
-        data: as in training; holds `masks/*.tar`.
+        data: as in training; holds `masks/*.tar`, and perhaps `stickers/*.tar`.
         weights: a folder of components, like weights/cutout.
-        out: for the results, and the cache of decoded photos.
+        out: for the results, and the cache of decoded photos and stickers.
         report: told a line whenever a part is done.
-        samples: pictures at most.
+        samples: photos at most; and scenes of each kind, of which there are at most 48.
+        open_predictor: the pipeline of such a folder, to be asked about scenes; None leaves them out.
 
     Returns:
         `single` (maps of one label) and `parts` (maps with parts), each with the number of `pictures`, mean IoU by
         clicks for `centre` and `random` ones, `boundary_f` after one click, and `saliency`; for `parts` also
         `whole_object_rate`, and the mean IoU of a part reached by `part_by_box` and `part_by_second_click`.
+        With `open_predictor` also `scenes` and `everything`, see `score_scenes` and `score_everything`.
 
     Raises:
-        InputError: no sample is held out, or the shards cannot be read.
+        InputError: no sample is held out, too few show an object, or the shards cannot be read.
         WeightsError: a component is missing or damaged.
     """
     judge = Judge(weights, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -160,6 +172,9 @@ def evaluate_cutout(
         if photos:
             scores[name] = _score(judge, photos) | (_score_parts(judge, photos) if name == "parts" else {})
             report(f"{name}: {scores[name]}")
+    if open_predictor is not None:
+        asked = (open_predictor(weights), held, load_overlays(data, out / "cache"), samples, report)
+        scores |= {"scenes": score_scenes(*asked), "everything": score_everything(*asked)}
     _write_samples(judge, [*groups["single"][: SHOWN // 2], *groups["parts"][: SHOWN // 2]], out)
     (out / "scores.json").write_text(json.dumps(scores, indent=2))
     return scores
@@ -171,12 +186,12 @@ def _score(judge: Judge, photos: Sequence[Photo]) -> dict[str, Any]:
     for name, source in (("centre", None), ("random", np.random.default_rng(1))):
         sessions = [judge.session(photo, photo.whole, max(CLICKS), source) for photo in photos]
         result[name] = {
-            str(count): _mean(iou(each[count - 1], photo.whole) for each, photo in zip(sessions, photos, strict=True))
+            str(count): mean(iou(each[count - 1], photo.whole) for each, photo in zip(sessions, photos, strict=True))
             for count in CLICKS
         }
         if source is None:
             pairs = zip(sessions, photos, strict=True)
-            result["boundary_f"] = _mean(boundary_f(each[0], photo.whole) for each, photo in pairs)
+            result["boundary_f"] = mean(boundary_f(each[0], photo.whole) for each, photo in pairs)
     found = saliency_scores([photo.saliency for photo in photos], [photo.whole for photo in photos])
     result["saliency"] = {name: round(value, 4) for name, value in found.items()}
     return result
@@ -196,19 +211,15 @@ def _score_parts(judge: Judge, photos: Sequence[Photo]) -> dict[str, float]:
             corrected, _ = judge.answer(photo, [first, next_click(mask, part)], logits)
             seconds.append(iou(corrected, part))
     return {
-        "whole_object_rate": _mean(wholes),
-        "part_by_box": _mean(boxes),
-        "part_by_second_click": _mean(seconds),
+        "whole_object_rate": mean(wholes),
+        "part_by_box": mean(boxes),
+        "part_by_second_click": mean(seconds),
     }
 
 
 def _box(part: Mask) -> list[Click]:
     rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
     return [((float(columns[0]), float(rows[0])), 2), ((float(columns[-1]), float(rows[-1])), 3)]
-
-
-def _mean(values: Any) -> float:
-    return round(float(np.mean(list(values))), 4)
 
 
 def _write_samples(judge: Judge, photos: Sequence[Photo], out: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["boundary_f", "next_click", "saliency_scores"]
+__all__ = ["boundary_f", "mean", "next_click", "saliency_scores"]
 
 BETA_SQUARED = 0.3  # precision counts more, as is usual for saliency (Achanta et al. 2009, equation 8)
 TOLERANCE = 0.008  # of the diagonal, that borders may lie apart (Perazzi et al. 2016, DAVIS)
 Mask = NDArray[np.bool_]
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of some scores, to four digits."""
+    return round(float(np.mean(list(values))), 4)
 
 
 def saliency_scores(

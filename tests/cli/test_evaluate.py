@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -149,13 +150,36 @@ def test_a_data_folder_without_pictures(place, tmp_path):
     assert_one_line_and_code_2(run("evaluate", "upscale", "--data", tmp_path, *options), "no test set in")
 
 
-def test_clicks_are_scored_by_a_command_of_their_own(tmp_path, monkeypatch):
+# --- cutouts ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clicked(monkeypatch):
     calls = []
-    monkeypatch.setattr(
-        "mobigen.train.evaluate_cutout.evaluate_cutout",
-        lambda **options: calls.append(options) or {"single": {"centre": {"1": 0.9}}},
-    )
+
+    def evaluate_cutout(**options):
+        calls.append(options)
+        return {"single": {"centre": {"1": 0.9}}}
+
+    monkeypatch.setattr("mobigen.train.evaluate_cutout.evaluate_cutout", evaluate_cutout)
+    return calls
+
+
+def test_clicks_are_scored_by_a_command_of_their_own(tmp_path, clicked):
     result = run("evaluate", "cutout", "--data", tmp_path)
     assert result.exit_code == 0, result.output
     assert result.stdout == "single centre 1: 0.9\n"
-    assert (calls[0]["weights"], calls[0]["out"]) == (tmp_path / "cutout", Path("out/evaluate/cutout"))
+    assert (clicked[0]["weights"], clicked[0]["out"]) == (tmp_path / "cutout", Path("out/evaluate/cutout"))
+
+
+def test_scenes_are_asked_about_through_the_pipeline(tmp_path, clicked, cutout_weights):
+    assert run("evaluate", "cutout", "--data", tmp_path, "--weights", cutout_weights).exit_code == 0
+    predictor = clicked[0]["open_predictor"](cutout_weights)
+    predictor.set_image(np.zeros((40, 60, 3), np.uint8))
+    masks, _, _ = predictor.predict([[30, 20]], [1])
+    assert masks.shape == (3, 40, 60)
+
+
+def test_scenes_can_be_left_out(tmp_path, clicked):
+    assert run("evaluate", "cutout", "--data", tmp_path, "--no-scenes").exit_code == 0
+    assert clicked[0]["open_predictor"] is None

@@ -144,11 +144,35 @@ def test_what_ends_at_a_side_of_its_photo_ends_at_a_side_of_its_ground(batches):
 
 
 def test_one_of_so_many_photos_is_cut_out(batches, monkeypatch):
-    taken = []
-    monkeypatch.setattr(module, "draw_grounds", lambda photos, generator: taken.append(len(photos)) or photos)
+    taken = grounds_of(monkeypatch)
     for count in (1, 13, 32):
         draw(batches, count)
     assert taken == [13 // module.EVERY, 32 // module.EVERY]
+
+
+def grounds_of(monkeypatch):
+    """Takes the place of the grounds' drawing, and says how many each call was for."""
+    taken = []
+    monkeypatch.setattr(module, "draw_grounds", lambda photos, generator: taken.append(len(photos)) or photos)
+    return taken
+
+
+@pytest.mark.parametrize(("cut_out", "grounds"), [(True, [9]), (False, [])])
+def test_scenes_of_one_kind_lie_all_on_drawn_grounds_or_none(batches, monkeypatch, cut_out, grounds):
+    taken = grounds_of(monkeypatch)
+    batches.draw_alike(9, module.PLAIN, cut_out, torch.Generator().manual_seed(0))
+    assert taken == grounds
+
+
+def test_scenes_of_one_kind_have_one_thing_laid_on(batches, monkeypatch):
+    kinds = []
+    laid_over = module._laid_over
+    monkeypatch.setattr(module, "_laid_over", lambda *given: kinds.append(given[2].tolist()) or laid_over(*given))
+    for kind in (module.PLAIN, module.MEANT_BESIDE):
+        scenes = batches.draw_alike(5, kind, False, torch.Generator().manual_seed(0))
+        assert kinds[-2:] == [[kind] * 5, [module.PLAIN] * 5]
+        shown = (scenes.salient - scenes.whole).amax((1, 2, 3)) > 0.9
+        assert shown.any() == (kind != module.PLAIN)
 
 
 # --- sessions -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mobigen.data import stickers as stickers_module
 from mobigen.data.recolour import COLOURS, colour_shares
-from mobigen.data.stickers import STYLES, StickerBatches, load_stickers, premultiply
+from mobigen.data.stickers import STYLES, StickerBatches, load_overlays, load_stickers, premultiply
 from mobigen.data.synthetic import draw_shape, write_synthetic_shards
 from mobigen.errors import InputError
 
@@ -228,3 +228,12 @@ def test_batches_are_in_range_and_repeat(shards, tmp_path):
     assert torch.equal(images, again[1])
     assert images.shape == (6, 4, SIZE, SIZE)
     assert images.abs().max() <= 1 + 1e-5
+
+
+def test_overlays_are_the_stickers_in_their_own_colours(tmp_path):
+    assert load_overlays(tmp_path, tmp_path / "cache") is None
+    write_synthetic_shards(tmp_path / "stickers", 3, SIZE)
+    overlays = load_overlays(tmp_path, tmp_path / "cache", 32)
+    assert overlays.shape == (3, 32, 32, 4)
+    expected = load_stickers(tmp_path / "stickers", tmp_path / "other", recoloured=0, size=32)
+    assert torch.equal(overlays, expected.images)

@@ -1,18 +1,22 @@
 """The whole evaluation, on drawn figures and tiny networks with random weights; and with a decoder that cheats."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from tiny_networks import tiny
 
-from mobigen.data.masks import load_masks
-from mobigen.data.synthetic import write_synthetic_masks
+from mobigen.cli.evaluate import _open_predictor
+from mobigen.data.masks import is_held_out, load_masks
+from mobigen.data.synthetic import write_synthetic_masks, write_synthetic_shards
 from mobigen.errors import InputError, WeightsError
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 from mobigen.train import evaluate_cutout as module
+from mobigen.train import scene_scores
 from mobigen.train.evaluate_cutout import Judge, evaluate_cutout
+from mobigen.train.scene_scores import draw_scenes
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,26 @@ def test_every_score_is_there_and_in_range(data, weights, tmp_path):
     assert {"whole_object_rate", "part_by_box", "part_by_second_click"} <= set(scores["parts"])
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
     assert (tmp_path / "samples.png").is_file()
+
+
+def test_scenes_are_drawn_of_what_is_held_out(data, weights, tmp_path, monkeypatch):
+    taken, lines = [], []
+
+    def draw(photos, stickers, *which):
+        taken.append((tuple(photos.keys), stickers is not None))
+        return draw_scenes(photos, stickers, *which)
+
+    monkeypatch.setattr(scene_scores, "draw_scenes", draw)
+    write_synthetic_shards(tmp_path / "stickers", 2, 48)
+    shutil.copytree(data / "masks", tmp_path / "masks")
+    scores = evaluate_cutout(tmp_path, weights, tmp_path / "out", lines.append, 2, _open_predictor)
+    assert set(scores["scenes"]) == {"drawn_ground", "beside", "laid_beside"}
+    assert set(scores["everything"]) == {"photo_ground", "drawn_ground", "photos"}
+    assert sum(line.startswith(("scenes, ", "everything, ")) for line in lines) == 6
+    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scores
+    ((keys, with_stickers),) = set(taken)
+    assert all(map(is_held_out, keys))
+    assert with_stickers
 
 
 def test_only_what_is_held_out_is_scored(data, weights, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobigen.answers import iou
-from mobigen.train.segment_scores import boundary_f, next_click, saliency_scores
+from mobigen.train.segment_scores import boundary_f, mean, next_click, saliency_scores
 
 
 def block(rows, columns, size=100):
@@ -16,6 +16,10 @@ def block(rows, columns, size=100):
 
 
 SQUARE = block(slice(20, 60), slice(30, 70))
+
+
+def test_a_mean_has_four_digits():
+    assert mean(each / 3 for each in (1, 0)) == 0.1667
 
 
 def test_overlap():
