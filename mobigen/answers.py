@@ -2,17 +2,19 @@
 
 The first mask knows an object's edge better than one click does. Where several objects stand out the click chooses one:
 the regions of the first mask that its own answer leaves out are the others. A further click corrects what is there
-already: of masks that are expected to be about as good, the one that is most like it is meant.
+already: of masks that are expected to be about as good, the one that is most like it is meant. The network is shown
+that mask less sure than it was, since the click says that it is wrong.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AGREEMENT", "SURENESS", "best_answer", "iou", "with_first_mask"]
+__all__ = ["AGREEMENT", "DOUBT", "SURENESS", "best_answer", "iou", "with_first_mask"]
 
 AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it
+DOUBT = 0.5  # factor of the logits of a mask that is corrected
 CONTINUITY = 0.15  # of expected IoU, what being just like the mask so far is worth
 
 

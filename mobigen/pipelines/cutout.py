@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mobigen import __version__
-from mobigen.answers import best_answer, with_first_mask
+from mobigen.answers import DOUBT, best_answer, with_first_mask
 from mobigen.bundle import Bundle
 from mobigen.errors import BundleError, InputError
 from mobigen.letterbox import Letterbox
@@ -30,6 +30,7 @@ TENSORS = {  # what each component must take and give
 FEATURES = ("embedding", "middle", "detail")
 OBJECTS = 3  # clicks that a first mask suggests at most
 SMALL = 0.1  # of the largest salient region's area, from which another is suggested too
+AWAY = 16  # how many times a mask's side is the distance of a click nobody made from clicks beside the object
 
 
 class Suggestion(NamedTuple):
@@ -151,7 +152,8 @@ class CutoutPredictor:
                 like the mask so far.
             return_logits: masks as float32 instead of bool, above 0 on the object.
 
-        Without a click on the object, box or mask, clicks beside it take away from the first mask, `saliency`.
+        Clicks beside the object alone take away from the mask so far, which is the first mask, `saliency`, if none is
+        given; a click in the middle of what is left goes with them.
 
         Returns:
             masks (C, H, W) of the photo's size without specks, the IoU expected of each (C,), and the logits
@@ -169,9 +171,11 @@ class CutoutPredictor:
         if not len(points) and mask_input is None:
             raise InputError("there is nothing to go by; give a click, a box or a mask, or take the first mask")
         mask = self._seen(photo, points, labels) if mask_input is None else check_mask(mask_input, self._side)
-        logits, scores = self._decode(photo, points, labels, mask)
+        corrected = mask_input is not None or not _first_prompt(labels).all()
+        if 0 < len(points) < self._settings.max_points and not labels.any():
+            points, labels = self._with_middle(photo, points, mask)
+        logits, scores = self._decode(photo, points, labels, mask * DOUBT if corrected else mask)
         if not multimask_output:
-            corrected = mask_input is not None or not _first_prompt(labels).all()
             best = best_answer(logits > 0, scores, mask[0, 0] > 0 if corrected else None)
             logits, scores = logits[best : best + 1], scores[best : best + 1]
         clean = np.stack([without_specks(each, self._cells(photo, points), labels) for each in logits])
@@ -191,17 +195,14 @@ class CutoutPredictor:
         """The clicks and the box that would have made the first mask: a click in the middle of each salient region."""
         photo = self._known()
         height, width = (side // 2 for side in photo.letterbox.inner)
-        mask = (photo.saliency[:height, :width] > 0).astype(np.uint8)
-        _, regions, stats, _ = cv2.connectedComponentsWithStats(mask)
-        areas = stats[1:, cv2.CC_STAT_AREA]
-        largest = [each for each in np.argsort(-areas)[:OBJECTS] if areas[each] >= SMALL * areas.max()]
-        if not largest:
+        mask = photo.saliency[:height, :width] > 0
+        clicks = _middles(mask)
+        if not len(clicks):
             return Suggestion(np.zeros((0, 2), np.float32), np.zeros(0, np.int32), None)
-        clicks = np.array([_middle(regions == index + 1) for index in largest], np.float64)
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         corners = np.array([[columns[0] * 2, rows[0] * 2], [columns[-1] * 2 + 1, rows[-1] * 2 + 1]], np.float64)
         back = photo.letterbox.back(np.concatenate([clicks * 2 + 0.5, corners]))
-        return Suggestion(back[:-2], np.ones(len(largest), np.int32), back[-2:].reshape(4))
+        return Suggestion(back[:-2], np.ones(len(clicks), np.int32), back[-2:].reshape(4))
 
     def cut(self, logits: np.ndarray) -> np.ndarray:
         """The object alone, as RGBA with a soft, clean border.
@@ -298,6 +299,18 @@ class CutoutPredictor:
         before = self._before(photo, points[first], labels[first])
         return before if first.all() else self._best(photo, points[first], labels[first], before)
 
+    def _with_middle(self, photo: _Photo, beside: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points and labels: one in the middle of `mask` (1, 1, s, s), then those `beside` an object (N, 2).
+
+        Told only what is not meant, the network takes away most of what is.
+        """
+        height, width = (side // 2 for side in photo.letterbox.inner)
+        region = (mask[0, 0, :height, :width] > 0).astype(np.uint8)
+        for x, y in self._cells(photo, beside).round().astype(int).tolist():
+            cv2.circle(region, (x, y), self._side // AWAY, 0, cv2.FILLED)
+        middle = photo.letterbox.back(_middles(region > 0)[:1] * 2 + 0.5)
+        return np.concatenate([middle, beside]), np.array([1] * len(middle) + [0] * len(beside), np.int32)
+
     def _before(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """What goes with a first prompt: the first mask, if it is a click that means it, or nothing."""
         nothing = np.zeros((1, 1, self._side, self._side), np.float32)
@@ -342,6 +355,14 @@ def _first_prompt(labels: np.ndarray) -> np.ndarray:
     if corners.any():
         return corners
     return (np.arange(len(labels)) == labels.argmax()) & labels.any() if len(labels) else corners
+
+
+def _middles(mask: np.ndarray) -> np.ndarray:
+    """x and y (N, 2) of a cell in the middle of each large region of a mask (h, w), the largest first."""
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    largest = [each for each in np.argsort(-areas)[:OBJECTS] if areas[each] >= SMALL * areas.max()]
+    return np.array([_middle(regions == index + 1) for index in largest], np.float64).reshape(-1, 2)
 
 
 def _middle(region: np.ndarray) -> tuple[int, int]:

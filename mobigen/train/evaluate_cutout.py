@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mobigen.answers import best_answer, iou, with_first_mask
+from mobigen.answers import DOUBT, best_answer, iou, with_first_mask
 from mobigen.data.masks import MaskSet, load_masks
 from mobigen.data.stickers import load_overlays
 from mobigen.errors import InputError
@@ -88,7 +88,7 @@ class Judge:
         As in the pipeline, a first click that means what stands out goes with the first mask.
         """
         if logits is not None:
-            return self._decode(photo, clicks, logits, corrects=True)
+            return self._decode(photo, clicks, DOUBT * logits, corrects=True)
         nothing = torch.zeros_like(photo.first)
         first_mask = self._with_first_mask(photo, clicks[0], nothing) if len(clicks) == 1 else nothing
         return self._decode(photo, clicks, first_mask)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobigen import load
+from mobigen.answers import DOUBT
 from mobigen.errors import BundleError, InputError
 from mobigen.pipelines import CutoutPredictor
 from mobigen.settings import CutoutSettings
@@ -137,10 +138,36 @@ def test_nothing_that_stands_out_suggests_nothing():
 
 
 def test_clicks_beside_the_object_alone_take_away_from_the_first_mask(predictor):
-    masks, _, _ = predictor.predict([[35, 45]], [0], multimask_output=False)
+    masks, _, _ = predictor.predict([[27, 37]], [0], multimask_output=False)
     first, _ = predictor.saliency()
-    assert not masks[0, 45, 35]
-    assert 0.5 * first.sum() < masks[0].sum() < first.sum()
+    assert first[37, 27]
+    assert not masks[0, 37, 27]
+    assert 0.5 * first.sum() < (masks[0] & first).sum() < first.sum()
+
+
+def test_clicks_beside_the_object_alone_go_with_one_in_the_middle_of_the_mask_so_far(predictor):
+    predictor.predict([[21, 31], [100, 10]], [0, 0])
+    (call,) = predictor._components["click_decoder"].calls
+    assert call["labels"][0, :4].tolist() == [1, 0, 0, -1]
+    np.testing.assert_array_equal(call["mask"][0], DOUBT * predictor.saliency()[1])
+    (x, y), *beside = predictor._known().letterbox.back(call["points"][0, :3])
+    assert 20 <= x <= 50
+    assert 30 <= y <= 60
+    np.testing.assert_allclose(beside, [[21, 31], [100, 10]], atol=0.1)
+
+
+def test_where_nothing_stands_out_clicks_beside_the_object_stay_alone():
+    predictor = tiny.painted_predictor()
+    predictor.set_image(np.full((64, 64, 3), 200, np.uint8))
+    predictor.predict([[20, 20]], [0])
+    assert predictor._components["click_decoder"].calls[-1]["labels"][0, :2].tolist() == [0, -1]
+
+
+@pytest.mark.parametrize("labels", [[1, 0], [0, 0]])
+def test_a_mask_that_is_corrected_is_shown_less_sure(predictor, labels):
+    logits = predictor.saliency()[1]
+    (shown,) = asked(predictor, [[35, 45], [90, 20]], labels, mask_input=logits)
+    np.testing.assert_array_equal(shown[0], DOUBT * logits)
 
 
 def asked(predictor, *arguments, **named):
