@@ -34,12 +34,12 @@ class Plan(NamedTuple):
     learning_rate: float = 2e-3
 
 
-PLANS: dict[str, Plan] = {  # on luma alone where all features had better serve what eyes and tables see
-    "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 10, "channels": 1}, 24),
+PLANS: dict[str, Plan] = {
+    "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 10}, 24),
     "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 9, "channels": 1}, 24),
     "upscale-x3": Plan(PlainUpscaler, {"scale": 3, "width": 32, "depth": 8}, 12),
     "upscale-x3-fast": Plan(PlainUpscaler, {"scale": 3, "width": 16, "depth": 6}, 8),
-    "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 11, "channels": 1}, 24),
+    "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 10}, 24),
     "upscale-x4-fast": Plan(PlainUpscaler, {"scale": 4, "width": 32, "depth": 6}, 8),
     **{f"sesr-{name.lower()}-x2": Plan(SESR, {"scale": 2, **SIZES[name]._asdict()}, 24, 3e-3) for name in SIZES},
     "xlsr-x3": Plan(XLSR, {"scale": 3}, 10),
