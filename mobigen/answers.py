@@ -1,9 +1,10 @@
-"""How clicks are answered besides what the network says: with the first mask, and with the mask so far.
+"""How prompts are answered besides what the network says: by the first mask, the mask so far, and the box.
 
 The first mask knows an object's edge better than one click does. Where several objects stand out the click chooses one:
 the regions of the first mask that its own answer leaves out are the others. A further click corrects what is there
 already: of masks that are expected to be about as good, the one that is most like it is meant. The network is shown
-that mask less sure than it was, since the click says that it is wrong.
+that mask less sure than it was, since the click says that it is wrong. Who draws a box draws it around what is meant:
+of masks that are expected to be about as good, the one that fills it and nothing else.
 """
 
 import cv2
@@ -16,6 +17,7 @@ AGREEMENT = 0.7  # IoU
 SURENESS = 2.0  # factor of the first mask's logits, which are timid, where a click has agreed with it
 DOUBT = 0.5  # factor of the logits of a mask that is corrected
 CONTINUITY = 0.15  # of expected IoU, what being just like the mask so far is worth
+FIT = 0.4  # likewise what filling the box is worth
 
 
 def with_first_mask(alone: NDArray[np.float32], first: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -45,7 +47,10 @@ def _chosen(salient: NDArray[np.bool_], found: NDArray[np.bool_]) -> NDArray[np.
 
 
 def best_answer(
-    masks: NDArray[np.bool_], expected: NDArray[np.float32], before: NDArray[np.bool_] | None = None
+    masks: NDArray[np.bool_],
+    expected: NDArray[np.float32],
+    before: NDArray[np.bool_] | None = None,
+    corners: NDArray[np.floating] | None = None,
 ) -> int:
     """Which of several answers is meant.
 
@@ -53,9 +58,21 @@ def best_answer(
         masks: (C, H, W).
         expected: IoU of each, (C,), as the network gives it.
         before: the mask (H, W) that a click corrects; None for a first click or box.
+        corners: x and y of the first and the last corner of the box (2, 2), in cells of the masks; None without one.
     """
     likeness = 0.0 if before is None else np.array([iou(mask, before) for mask in masks])
-    return int(np.argmax(expected + CONTINUITY * likeness))
+    fit = 0.0 if corners is None else np.array([_fit(mask, corners) for mask in masks])
+    return int(np.argmax(expected + CONTINUITY * likeness + FIT * fit))
+
+
+def _fit(mask: NDArray[np.bool_], corners: NDArray[np.floating]) -> float:
+    """The lesser of two shares: of a mask (H, W), what lies in a box; of the box, what that reaches across and down."""
+    (left, top), (right, bottom) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int) + 1
+    inside = mask[max(top, 0) : bottom, max(left, 0) : right]
+    if not inside.any():
+        return 0.0
+    height, width = (np.ptp(np.flatnonzero(inside.any(axis))) + 1 for axis in (1, 0))
+    return float(min(np.count_nonzero(inside) / np.count_nonzero(mask), height * width / inside.size))
 
 
 def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

@@ -70,3 +70,19 @@ def test_nothing_is_like_nothing(mask):
     nothing = np.zeros((4, 5), bool)
     answers = np.stack([mask | True, nothing])
     assert best_answer(answers, np.array([0.5, 0.45], np.float32), nothing) == 1
+
+
+def test_a_box_takes_the_mask_that_fills_it_and_nothing_else_where_little_is_lost():
+    part, whole, piece = (np.zeros((8, 8), bool) for _ in range(3))
+    part[2:5, 2:6], whole[:, 1:7], piece[2:5, 2:4] = True, True, True
+    corners = np.array([[2.0, 2.0], [5.0, 4.0]])
+    masks = np.stack([whole, part, piece])
+    assert best_answer(masks, np.float32([0.9, 0.7, 0.9]), corners=corners) == 1
+    assert best_answer(masks, np.float32([0.95, 0.4, 0.1]), corners=corners) == 0
+    assert best_answer(masks, np.float32([0.9, 0.7, 0.89])) == 0
+
+
+@given(masks, st.tuples(st.floats(-1, 4), st.floats(-1, 3)), st.tuples(st.floats(0, 4), st.floats(0, 3)))
+def test_a_box_may_lie_anywhere_and_hold_nothing(mask, first, sides):
+    corners = np.array([first, np.add(first, sides)])
+    assert best_answer(np.stack([mask & False, mask]), np.float32([0.5, 0.51]), corners=corners) == 1

@@ -149,7 +149,7 @@ class CutoutPredictor:
             box: (4,) x0, y0, x1, y1 in pixels of the photo.
             mask_input: (1, s, s) logits of an earlier call, to be changed by the clicks.
             multimask_output: three masks; or the one that is expected to be best, after a further click also for being
-                like the mask so far.
+                like the mask so far, and in a box for filling it.
             return_logits: masks as float32 instead of bool, above 0 on the object.
 
         Clicks beside the object alone take away from the mask so far, which is the first mask, `saliency`, if none is
@@ -176,7 +176,8 @@ class CutoutPredictor:
             points, labels = self._with_middle(photo, points, mask)
         logits, scores = self._decode(photo, points, labels, mask * DOUBT if corrected else mask)
         if not multimask_output:
-            best = best_answer(logits > 0, scores, mask[0, 0] > 0 if corrected else None)
+            before = mask[0, 0] > 0 if corrected else None
+            best = best_answer(logits > 0, scores, before, self._corners(photo, points, labels))
             logits, scores = logits[best : best + 1], scores[best : best + 1]
         clean = np.stack([without_specks(each, self._cells(photo, points), labels) for each in logits])
         return self._restored(photo, clean, return_logits), scores, logits
@@ -323,7 +324,11 @@ class CutoutPredictor:
     def _best(self, photo: _Photo, points: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The logits (1, 1, s, s) of the mask that is expected to be best."""
         logits, scores = self._decode(photo, points, labels, mask)
-        return logits[scores.argmax()][None, None]
+        return logits[best_answer(logits > 0, scores, corners=self._corners(photo, points, labels))][None, None]
+
+    def _corners(self, photo: _Photo, points: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+        """Of the box (2, 2), in cells of a mask; None without one."""
+        return self._cells(photo, points[labels > 1]) if (labels > 1).any() else None
 
     def _decode(
         self, photo: _Photo, points: np.ndarray, labels: np.ndarray, mask: np.ndarray

@@ -110,7 +110,7 @@ class Judge:
             places[0, index], labels[0, index] = torch.tensor(place), label
         masks, expected = self.decoder(*photo.features, places, labels, logits)
         before = (logits[0, 0] > 0).cpu().numpy() if corrects else None
-        best = best_answer((masks[0] > 0).cpu().numpy(), expected[0].cpu().numpy(), before)
+        best = best_answer((masks[0] > 0).cpu().numpy(), expected[0].cpu().numpy(), before, _corners(clicks))
         return self._full(masks[:, best : best + 1], photo.labels.shape) > 0, masks[:, best : best + 1]
 
     def _full(self, values: Tensor, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -215,6 +215,12 @@ def _score_parts(judge: Judge, photos: Sequence[Photo]) -> dict[str, float]:
         "part_by_box": mean(boxes),
         "part_by_second_click": mean(seconds),
     }
+
+
+def _corners(clicks: Sequence[Click]) -> NDArray[np.float64] | None:
+    """Of the box among the clicks (2, 2), in cells of a mask; None without one."""
+    corners = [place for place, label in clicks if label > 1]
+    return (np.array(corners) + 0.5) / 2 - 0.5 if corners else None
 
 
 def _box(part: Mask) -> list[Click]:
