@@ -40,6 +40,7 @@ def load(
     backend: str = "litert",
     threads: int | None = None,
     weights: "str | PathLike[str] | None" = None,
+    **options: "Any",
 ) -> "Any":
     """The pipeline of a model, ready to be called: a class of `mobigen.pipelines`, by the model's task.
 
@@ -48,6 +49,7 @@ def load(
         backend: "litert" (default), "torch" (the networks themselves) or "coreml" (macOS).
         threads: CPU threads of the backend; None leaves the choice to it.
         weights: the model's weights folder, for "torch" only; None looks in the usual places.
+        options: what the pipeline of the task takes besides: flip_test for a cutout model.
 
     Raises:
         InputError: there is no such model or backend, or the bundle holds bare networks.
@@ -58,4 +60,4 @@ def load(
     from mobigen.bundle import load_bundle  # here, so that `import mobigen` stays light
     from mobigen.pipelines import open_pipeline
 
-    return open_pipeline(load_bundle(model), backend, threads, weights)
+    return open_pipeline(load_bundle(model), backend, threads, weights, **options)

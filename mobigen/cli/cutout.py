@@ -73,7 +73,7 @@ def cutout(
     target = Target(output, (".png",), len(photos), "photos", photos)
     if everything and target.file:
         raise InputError(f"-o {output} is a file, --everything makes a folder; give a folder")
-    predictor = _open(model, backend, threads)
+    predictor = _open(model, backend, threads, flip_test=not everything)  # which asks hundreds of times
 
     def cut(number: int, photo: str) -> Path:
         predictor.set_image(_read(photo))
@@ -85,10 +85,10 @@ def cutout(
     run_batch(photos, cut)
 
 
-def _open(model: str, backend: str, threads: int | None) -> CutoutPredictor:
+def _open(model: str, backend: str, threads: int | None, flip_test: bool) -> CutoutPredictor:
     from mobigen.pipelines.cutout import CutoutPredictor
 
-    return CutoutPredictor.from_bundle(bundle_for("cutout", model), backend, threads)
+    return CutoutPredictor.from_bundle(bundle_for("cutout", model), backend, threads, flip_test=flip_test)
 
 
 class _Prompt:

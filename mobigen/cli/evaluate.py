@@ -54,8 +54,11 @@ def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as
 @click.option("--out", type=FOLDER, metavar="DIR", help="Takes the scores; out/evaluate/cutout if left out.")
 @click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Photos to judge by, at most.")
 @click.option("--scenes/--no-scenes", default=True, help="Score scenes drawn of the photos, too: some minutes more.")
+@click.option("--flip-test", is_flag=True, help="Let the model see photos mirrored, too, as `mobigen cutout` does.")
 @AS_JSON
-def cutout(data: Path, weights: Path | None, out: Path | None, samples: int, scenes: bool, as_json: bool) -> None:
+def cutout(
+    data: Path, weights: Path | None, out: Path | None, samples: int, scenes: bool, flip_test: bool, as_json: bool
+) -> None:
     """Score the cutout model: clicks are simulated on photos that are held out, and on scenes drawn of them.
 
     Scenes, which are always the same, show an object on a drawn ground, or two side by side. Of those, and of one photo
@@ -63,11 +66,11 @@ def cutout(data: Path, weights: Path | None, out: Path | None, samples: int, sce
     """
     with needs_extra("train", "evaluating"):
         from mobigen.train.evaluate_cutout import evaluate_cutout
-    score = partial(evaluate_cutout, open_predictor=_open_predictor if scenes else None)
+    score = partial(evaluate_cutout, open_predictor=partial(_open_predictor, flip_test=flip_test), scenes=scenes)
     _score("cutout", score, data, weights, out, samples, as_json)
 
 
-def _open_predictor(weights: Path) -> CutoutPredictor:
+def _open_predictor(weights: Path, flip_test: bool = False) -> CutoutPredictor:
     """The cutout pipeline on the networks of a folder, which need not have been exported. Raises WeightsError."""
     from mobigen.models.segmenter import ClickDecoder, ImageEncoder
     from mobigen.pipelines.cutout import CutoutPredictor
@@ -77,7 +80,8 @@ def _open_predictor(weights: Path) -> CutoutPredictor:
     encoder = ImageEncoder.from_pretrained(weights / ImageEncoder.component)
     decoder = ClickDecoder.from_pretrained(weights / ClickDecoder.component)
     components = {each.component: TorchComponent(each.fuse(), each.signature()) for each in (encoder, decoder)}
-    return CutoutPredictor(CutoutSettings(encoder.image_size, decoder.points), components, {}, "cutout")
+    settings = CutoutSettings(encoder.image_size, decoder.points)
+    return CutoutPredictor(settings, components, {}, "cutout", flip_test=flip_test)
 
 
 def _score(

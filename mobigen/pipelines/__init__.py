@@ -38,6 +38,7 @@ def open_pipeline(
     backend: str = "litert",
     threads: int | None = None,
     weights: str | PathLike[str] | None = None,
+    **options: Any,
 ) -> Any:
     """The pipeline of a bundle's task; arguments and errors as of `mobigen.load`."""
     task = bundle.metadata.task
@@ -46,7 +47,7 @@ def open_pipeline(
             f"{bundle.folder} holds bare networks, which no pipeline joins; "
             "run them one by one with mobigen.runtime.load_component"
         )
-    return _found(PIPELINES[task]).from_bundle(bundle, backend, threads, weights)
+    return _found(PIPELINES[task]).from_bundle(bundle, backend, threads, weights, **options)
 
 
 def _found(place: str) -> Any:

@@ -15,6 +15,7 @@ from mobigen.errors import BundleError, InputError
 from mobigen.letterbox import Letterbox
 from mobigen.pipelines.clicks import check_box, check_clicks, check_mask, check_photo
 from mobigen.pipelines.everything import Candidate, agreement, grid, keep_different, record, stability
+from mobigen.pipelines.flip import FlippedDecoder, FlippedEncoder
 from mobigen.pipelines.matting import cut_out
 from mobigen.pipelines.specks import without_specks
 from mobigen.runtime import Component, load_component
@@ -62,6 +63,7 @@ class CutoutPredictor:
         files: Mapping[str, Path],
         model: str,
         version: str = __version__,
+        flip_test: bool = False,
     ) -> None:
         """Join the components of a model; `from_bundle` opens those of a bundle.
 
@@ -70,6 +72,7 @@ class CutoutPredictor:
             components: image_encoder and click_decoder, on any backend.
             files: none are needed.
             model, version: what a cutout's parameters are to say.
+            flip_test: see the photo mirrored, too: better masks in twice the time.
 
         Raises:
             BundleError: a component does not fit the task.
@@ -77,6 +80,9 @@ class CutoutPredictor:
         _check_tensors({name: components[name].signature for name in TENSORS})
         self.model, self.version = model, version
         self._settings, self._components = settings, components
+        if flip_test:
+            decoder = FlippedDecoder(components["click_decoder"], settings.image_size)
+            self._components = {"image_encoder": FlippedEncoder(components["image_encoder"]), "click_decoder": decoder}
         self._side = settings.image_size // 2  # of masks
         self._photo: _Photo | None = None
 
@@ -87,12 +93,13 @@ class CutoutPredictor:
         backend: str = "litert",
         threads: int | None = None,
         weights: str | PathLike[str] | None = None,
+        flip_test: bool = False,
     ) -> "CutoutPredictor":
-        """Open the networks of a bundle whose task is cutout; arguments and errors as of `mobigen.load`."""
+        """Open the networks of a bundle whose task is cutout; other arguments and errors as of `mobigen.load`."""
         metadata = bundle.metadata
         _check_tensors({name: bundle.signature(name) for name in TENSORS})  # before a graph is opened
         components = {name: load_component(bundle, name, backend, threads, weights) for name in TENSORS}
-        return cls(metadata.settings, components, bundle.files(), metadata.name, metadata.version)
+        return cls(metadata.settings, components, bundle.files(), metadata.name, metadata.version, flip_test)
 
     # --- the photo ------------------------------------------------------------------------------------------
 
@@ -119,6 +126,11 @@ class CutoutPredictor:
     def reset_image(self) -> None:
         """Forget the photo."""
         self._photo = None
+
+    @property
+    def image_size(self) -> int:
+        """Pixels a side of the square in which the networks see a photo."""
+        return self._settings.image_size
 
     @property
     def is_image_set(self) -> bool:

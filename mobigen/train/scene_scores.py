@@ -7,7 +7,7 @@ by side are one picture, of which once the one and once the other is meant. The 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from mobigen.answers import iou
 from mobigen.data.masks import MaskSet
 from mobigen.data.scenes import BESIDE, MEANT_BESIDE, PLAIN, SceneBatches
 from mobigen.errors import InputError
-from mobigen.train.segment_scores import mean, next_click
+from mobigen.train.cutout_session import Predictor, session
+from mobigen.train.segment_scores import mean
 
-__all__ = ["Predictor", "Scene", "draw_scenes", "score_everything", "score_scenes"]
+__all__ = ["Scene", "draw_scenes", "score_everything", "score_scenes"]
 
 SCENES = {  # what is laid over a photo, and whether the photo's object is cut out
     "drawn_ground": (PLAIN, True),
@@ -38,24 +39,6 @@ SMALLEST = 0.01  # of a picture, that must be seen of an object
 CHUNK = 8  # scenes drawn at once
 TRIES = 10  # times as many scenes as are wanted, after which it is given up
 Mask = NDArray[np.bool_]
-
-
-class Predictor(Protocol):
-    """What is asked of `mobigen.pipelines.cutout.CutoutPredictor`."""
-
-    def set_image(self, image: Any) -> None:
-        """uint8 (H, W, 3), RGB, that all later calls refer to."""
-
-    def saliency(self) -> tuple[Any, Any]:
-        """The first mask (H, W) of bool, and its logits."""
-
-    def predict(
-        self, point_coords: Any, point_labels: Any, *, mask_input: Any = None, multimask_output: bool = True
-    ) -> tuple[Any, Any, Any]:
-        """Masks (C, H, W) of bool after clicks (N, 2) with labels (N,), their scores, and their logits."""
-
-    def everything(self) -> list[dict[str, Any]]:
-        """All objects: dictionaries with a `segmentation` (H, W) of bool each."""
 
 
 class Scene(NamedTuple):
@@ -153,22 +136,9 @@ def _score(predictor: Predictor, scenes: Sequence[Scene]) -> dict[str, Any]:
     for scene in scenes:
         predictor.set_image(scene.pixels)
         firsts.append(iou(predictor.saliency()[0], scene.meant | scene.others))
-        sessions.append([iou(mask, scene.meant) for mask in _session(predictor, scene.meant)])
+        sessions.append([iou(mask, scene.meant) for mask in session(predictor, scene.meant, CLICKS)])
     centre = {str(clicks): mean(each[clicks - 1] for each in sessions) for clicks in range(1, CLICKS + 1)}
     return {"pictures": len(scenes), "first_mask": mean(firsts), "centre": centre}
-
-
-def _session(predictor: Predictor, target: Mask) -> Iterator[Mask]:
-    """The masks (S, S) after each of CLICKS clicks towards `target`, in the middle of what is wrong, if anything is."""
-    mask, logits, points, labels = np.zeros_like(target), None, [], []
-    for _ in range(CLICKS):
-        point, label = next_click(mask, target)
-        if label >= 0:
-            points.append(point)
-            labels.append(label)
-            masks, _, logits = predictor.predict(points, labels, mask_input=logits, multimask_output=False)
-            mask = masks[0]
-        yield mask
 
 
 def _count(predictor: Predictor, pictures: Sequence[tuple[NDArray[np.uint8], Sequence[Mask]]]) -> dict[str, int]:

@@ -27,7 +27,7 @@ class Quick(CutoutPredictor):
 @pytest.fixture(autouse=True)
 def painters(monkeypatch):
     """The pipeline on painters, whatever model is asked for."""
-    monkeypatch.setattr(module, "_open", lambda model, backend, threads: Quick())
+    monkeypatch.setattr(module, "_open", lambda model, backend, threads, flip_test: Quick())
 
 
 @pytest.fixture
@@ -78,6 +78,14 @@ def test_prompts_reach_the_mask(photo, tmp_path, options, inside, outside):
     assert set(np.unique(mask)) == {0, 255}
     assert mask[inside] == 255
     assert mask[outside] == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--click", "30,45"], ["--everything"]])
+def test_one_object_is_asked_for_with_a_flip_test_and_all_of_them_without(photo, tmp_path, monkeypatch, options):
+    asked = []
+    monkeypatch.setattr(module, "_open", lambda model, backend, threads, flip_test: asked.append(flip_test) or Quick())
+    assert run("cutout", photo, *options, "-o", tmp_path / "out").exit_code == 0
+    assert asked == ["--everything" not in options]
 
 
 def test_everything_is_a_folder_with_sams_listing(photo, tmp_path):

@@ -182,4 +182,4 @@ def test_scenes_are_asked_about_through_the_pipeline(tmp_path, clicked, cutout_w
 
 def test_scenes_can_be_left_out(tmp_path, clicked):
     assert run("evaluate", "cutout", "--data", tmp_path, "--no-scenes").exit_code == 0
-    assert clicked[0]["open_predictor"] is None
+    assert not clicked[0]["scenes"]

@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from tiny_networks import tiny
 
 from mobigen.cli.evaluate import _open_predictor
@@ -15,7 +14,7 @@ from mobigen.errors import InputError, WeightsError
 from mobigen.models.segmenter import ClickDecoder, ImageEncoder
 from mobigen.train import evaluate_cutout as module
 from mobigen.train import scene_scores
-from mobigen.train.evaluate_cutout import Judge, evaluate_cutout
+from mobigen.train.evaluate_cutout import evaluate_cutout, photos_of
 from mobigen.train.scene_scores import draw_scenes
 
 
@@ -36,7 +35,7 @@ def weights(tmp_path_factory):
 
 def test_every_score_is_there_and_in_range(data, weights, tmp_path):
     lines = []
-    scores = evaluate_cutout(data, weights, tmp_path, lines.append)
+    scores = evaluate_cutout(data, weights, tmp_path, lines.append, _open_predictor, scenes=False)
     assert set(scores) == {"single", "parts"}
     assert len(lines) == 2
     for group in scores.values():
@@ -58,7 +57,7 @@ def test_scenes_are_drawn_of_what_is_held_out(data, weights, tmp_path, monkeypat
     monkeypatch.setattr(scene_scores, "draw_scenes", draw)
     write_synthetic_shards(tmp_path / "stickers", 2, 48)
     shutil.copytree(data / "masks", tmp_path / "masks")
-    scores = evaluate_cutout(tmp_path, weights, tmp_path / "out", lines.append, 2, _open_predictor)
+    scores = evaluate_cutout(tmp_path, weights, tmp_path / "out", lines.append, _open_predictor, 2)
     assert set(scores["scenes"]) == {"drawn_ground", "beside", "laid_beside"}
     assert set(scores["everything"]) == {"photo_ground", "drawn_ground", "photos"}
     assert sum(line.startswith(("scenes, ", "everything, ")) for line in lines) == 6
@@ -69,40 +68,51 @@ def test_scenes_are_drawn_of_what_is_held_out(data, weights, tmp_path, monkeypat
 
 
 def test_only_what_is_held_out_is_scored(data, weights, tmp_path):
-    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None, samples=3)
+    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None, _open_predictor, 3, scenes=False)
     _, held = load_masks(data / "masks", tmp_path / "cache", 64).split()
     assert sum(group["pictures"] for group in scores.values()) == min(3, len(held.keys))
 
 
-def test_a_perfect_decoder_gets_perfect_scores(data, weights, tmp_path, monkeypatch):
-    """Who finds the whole at every click has every whole, and no part."""
+class Knowing:
+    """A pipeline that finds the whole of what it is shown, whatever is asked."""
 
-    def answer(self, photo, clicks, logits):
-        return photo.whole, torch.zeros(1, 1, 32, 32)
+    image_size = 64
 
-    monkeypatch.setattr(Judge, "answer", answer)
-    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None)
+    def __init__(self, wholes):
+        self.wholes = wholes
+
+    def set_image(self, image):
+        self.whole = self.wholes[image.tobytes()]
+
+    def saliency(self, return_logits=False):
+        return np.where(self.whole, np.float32(50), np.float32(-50)), None
+
+    def predict(self, points=None, labels=None, box=None, mask_input=None, multimask_output=True):
+        return self.whole[None], np.ones(1), np.zeros((1, 32, 32), np.float32)
+
+
+def test_who_finds_the_whole_at_every_click_has_every_whole_and_no_part(data, weights, tmp_path):
+    photos = list(photos_of(load_masks(data / "masks", tmp_path / "cache", 64)))
+    knowing = Knowing({photo.pixels.tobytes(): photo.whole for photo in photos})
+    scores = evaluate_cutout(data, weights, tmp_path, lambda line: None, lambda folder: knowing, scenes=False)
     for group in scores.values():
         assert set(group["centre"].values()) == set(group["random"].values()) == {1.0}
         assert group["boundary_f"] == 1
+        assert group["saliency"] == {"f_beta": 1.0, "mae": 0.0}
     assert scores["parts"]["whole_object_rate"] == 1
-    assert scores["parts"]["part_by_box"] < 0.9
+    assert scores["parts"]["part_by_box"] == scores["parts"]["part_by_second_click"] < 0.9
 
 
-def test_an_answer_has_the_pictures_size(data, weights, tmp_path):
-    judge = Judge(weights, torch.device("cpu"))
-    masks = load_masks(data / "masks", tmp_path, 64)
-    photo = next(judge.photos(masks))
-    assert photo.garments == [1, 2, 3] or set(photo.garments) == {1, 2, 3}
-    assert photo.saliency.shape == photo.labels.shape
-    masks = judge.session(photo, photo.whole, 3, None)
-    assert [mask.shape for mask in masks] == [photo.labels.shape] * 3
-    assert all(mask.dtype == np.bool_ for mask in masks)
+def test_garments_are_the_largest_parts_that_are_worn(data, tmp_path):
+    for photo in photos_of(load_masks(data / "masks", tmp_path, 64)):
+        sizes = [np.count_nonzero(part) for part in photo.garments]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(sizes) == (min(3, len(photo.present)) if len(photo.present) > 1 else 0)
 
 
 def test_what_cannot_be_evaluated(data, weights, tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match="no weights of ImageEncoder"):
-        evaluate_cutout(data, tmp_path, tmp_path, print)
+        evaluate_cutout(data, tmp_path, tmp_path, print, _open_predictor)
     monkeypatch.setattr(module.MaskSet, "split", lambda self: (self, self.subset([])))
     with pytest.raises(InputError, match="none is held out"):
-        evaluate_cutout(data, weights, tmp_path, print)
+        evaluate_cutout(data, weights, tmp_path, print, _open_predictor)
