@@ -58,8 +58,15 @@ def main(model: str, weights: Path | None, threads: int, rounds: int, skip: tupl
 
 
 def measure_clicks(model: str, threads: int, rounds: int) -> dict[str, float]:
-    """Seconds that a person waits for an answer, the bundle loaded."""
-    predictor, photo = load(model, threads=threads), draw_photo(SIDE, SIDE)
+    """Seconds that a person waits for an answer, the bundle loaded; and with a flip test."""
+    once, twice = (_clicks(load(model, threads=threads, flip_test=flip_test)) for flip_test in (False, True))
+    actions = once | {f"{name}, flip test": action for name, action in twice.items()}
+    return {name: median(seconds) for name, seconds in in_rounds(actions, rounds).items()}
+
+
+def _clicks(predictor: Any) -> dict[str, Callable[[], object]]:
+    """What a person does with a `CutoutPredictor`."""
+    photo = draw_photo(SIDE, SIDE)
     click, beside = (SIDE // 2, SIDE // 2), (SIDE // 8, SIDE // 8)
 
     def first() -> np.ndarray:
@@ -72,12 +79,11 @@ def measure_clicks(model: str, threads: int, rounds: int) -> dict[str, float]:
 
     seen = first()
     both = {"point_coords": [click, beside], "point_labels": [1, 0], "multimask_output": False}
-    actions = {
+    return {
         "a photo, its first mask": without,
         "a photo and a click": first,
         "a further click": lambda: predictor.predict(mask_input=seen, **both),
     }
-    return {name: median(seconds) for name, seconds in in_rounds(actions, rounds).items()}
 
 
 def measure_graphs(weights: Path | None, threads: int, rounds: int) -> dict[str, Any]:

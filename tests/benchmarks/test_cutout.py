@@ -19,7 +19,8 @@ def test_clicks_and_graphs_are_measured(cutout_bundle, cutout_weights, tmp_path,
     result = CliRunner().invoke(cutout.main, [*options, "--skip", "sam", "--record", str(record)])
     assert result.exit_code == 0, result.output
     values = json.loads(record.read_text())
-    assert list(values["clicks"]) == ["a photo, its first mask", "a photo and a click", "a further click"]
+    once = ["a photo, its first mask", "a photo and a click", "a further click"]
+    assert list(values["clicks"]) == [*once, *(f"{name}, flip test" for name in once)]
     assert all(seconds > 0 for seconds in values["clicks"].values())
     assert set(values["networks"]) == {
         f"{part}_{precision}" for part in ("image_encoder", "click_decoder") for precision in cutout.PRECISIONS
