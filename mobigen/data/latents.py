@@ -141,14 +141,16 @@ def _in_half(states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def encode_pictures(stickers: StickerSet, encoder: Encoder, movements: int, device: torch.device) -> Tensor:
-    """Latents (N, movements, C, h, w) in float16 on `device`, where `encoder` is; the first of each is not moved."""
+    """Latents (N, movements, C, h, w) in float16 on `device`, where `encoder` is; the first of each is not moved.
+
+    None is mirrored: makers of stickers let a thing face the same way, and who has seen both ways gives it two heads.
+    """
     generator = torch.Generator(device).manual_seed(0)
-    mirrorable = torch.tensor([sticker.mirrorable for sticker in stickers.stickers], device=device)
     latents = []
     for chunk in torch.arange(len(stickers.images)).split(CHUNK):
         pictures = premultiply(stickers.images[chunk].to(device))
-        mirror = mirrorable[chunk.to(device)]
-        moved = [pictures, *(jitter(pictures, mirror, generator) for _ in range(movements - 1))]
+        mirrored = torch.zeros(len(pictures), dtype=torch.bool, device=device)
+        moved = [pictures, *(jitter(pictures, mirrored, generator) for _ in range(movements - 1))]
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             latents.append(torch.stack([encoder(picture) for picture in moved], dim=1).half())
     return torch.cat(latents)

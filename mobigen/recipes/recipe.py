@@ -220,7 +220,7 @@ class Workspace:
 
     def _digest(self, movements: int) -> str:
         """Changes with whatever latents depend on."""
-        digest = hashlib.sha256(str(movements).encode())
+        digest = hashlib.sha256(f"{movements} movements, none mirrored".encode())
         digest.update((self.cache / "stickers.json").read_bytes())
         digest.update(self._find("tokenizer.json").read_bytes())
         for component in (Encoder.component, TextEncoder.component):

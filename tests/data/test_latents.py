@@ -1,5 +1,7 @@
 """Latents and caption states of a small set, drawn and cached."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_networks import TOKENS, tiny
@@ -58,6 +60,18 @@ def test_the_first_movement_is_none(stickers, latents):
     still = tiny(Encoder)(premultiply(stickers.images))
     torch.testing.assert_close(latents.latents[:, 0].float(), still, rtol=1e-2, atol=1e-2)
     assert (latents.latents[:, 1] - latents.latents[:, 0]).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_no_movement_mirrors(stickers):
+    """Of pictures whose left half alone is opaque, the left half stays the opaque one."""
+    lopsided = stickers.images.clone()
+    lopsided[..., 3] = 0
+    lopsided[:, :, :32] = 255
+    pictures = replace(stickers, images=lopsided)
+    moved = encode_pictures(pictures, lambda picture: picture[:, 3:, 16:48, 16:48], 5, CPU).float()
+    left, right = moved.chunk(2, -1)
+    assert (left.mean((2, 3, 4)) > right.mean((2, 3, 4)) + 1).all()
 
 
 def test_chunks_do_not_matter(stickers, monkeypatch):
