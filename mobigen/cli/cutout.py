@@ -82,7 +82,7 @@ def cutout(
             return _write_everything(predictor, target, target.folder if len(photos) == 1 else target.path(stem))
         return _write_one(predictor, prompt, mask, target.path(f"{stem}_cutout.png"))
 
-    run_batch(photos, cut)
+    run_batch(photos, cut, target)
 
 
 def _open(model: str, backend: str, threads: int | None, flip_test: bool) -> CutoutPredictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -35,6 +36,7 @@ class Target:
         self.file = None if output.endswith(("/", "\\")) or not path.suffix or path.is_dir() else path
         self.folder = self.file.parent if self.file else path
         self._made: set[Path] = set()
+        self._new = [each for each in (self.folder, *self.folder.parents) if not each.exists()]
         self._sources = [source for source in map(Path, sources) if source.exists()]
         if self.file and self.file.suffix.lower() not in suffixes:
             raise InputError(f"-o {output} does not end in {' or '.join(suffixes)}; to make it a folder, add a slash")
@@ -55,6 +57,12 @@ class Target:
         self._made.add(path)
         return path
 
+    def tidy(self) -> None:
+        """Take away the folders that were made, if nothing has come into them."""
+        with suppress(OSError):
+            for folder in self._new:
+                folder.rmdir()
+
     def guard(self, path: Path) -> None:
         """Raises InputError if a file written to `path` would replace any of the sources."""
         if path.exists() and any(path.samefile(source) for source in self._sources):
@@ -69,8 +77,10 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
 
 
-def run_batch(files: Sequence[str], make: Callable[[int, str], Path]) -> None:
+def run_batch(files: Sequence[str], make: Callable[[int, str], Path], target: Target) -> None:
     """Print what `make` makes of each file and its number, from 1; one that is refused does not stop the others.
+
+    A new folder of `target` does not stay if all are refused.
 
     Raises:
         InputError: at the end, if files were refused.
@@ -81,6 +91,7 @@ def run_batch(files: Sequence[str], make: Callable[[int, str], Path]) -> None:
         try:
             click.echo(make(number, name))
         except MobigenError as error:
+            target.tidy()
             if len(files) == 1:
                 raise
             refused.append(name)

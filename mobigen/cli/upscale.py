@@ -59,7 +59,7 @@ def upscale(
         path = target.path(f"{Path(name).stem}_x{pipeline.scale}{suffix}")
         return _upscale(pipeline, name, path, strength, _Progress(name, number, len(files)))
 
-    run_batch(files, enlarge)
+    run_batch(files, enlarge, target)
 
 
 def _open(model: str | None, scale: int | None, tile: int | None, backend: str, threads: int | None) -> UpscalePipeline:

@@ -52,14 +52,41 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         make_folder(tmp_path / "file" / "sub")
 
 
-def test_a_batch_goes_on_behind_what_is_refused(capsys):
+def test_a_batch_goes_on_behind_what_is_refused(capsys, tmp_path):
     def make(number, name):
         if name == "bad":
             raise InputError("no such file")
         return Path(f"{name}-{number}")
 
     with pytest.raises(InputError, match="1 of 3 files were refused: bad"):
-        run_batch(["a", "bad", "c"], make)
+        run_batch(["a", "bad", "c"], make, target(tmp_path, 3))
     assert capsys.readouterr() == ("a-1\nc-3\n", "error: no such file\n")
     with pytest.raises(InputError, match="no such file"):
-        run_batch(["bad"], make)
+        run_batch(["bad"], make, target(tmp_path))
+
+
+@pytest.mark.parametrize("accepted", [[], ["good"]])
+def test_new_folders_stay_only_if_something_comes_into_them(tmp_path, accepted):
+    names = ["bad", *accepted, "worse"]
+    place = target(tmp_path / "new" / "out", len(names))
+
+    def make(number, name):
+        path = place.path(f"{name}.png")
+        if name not in accepted:
+            raise InputError("no such file")
+        path.touch()
+        return path
+
+    with pytest.raises(InputError, match="files were refused: bad"):
+        run_batch(names, make, place)
+    assert [path.name for path in tmp_path.rglob("*.png")] == [f"{name}.png" for name in accepted]
+    assert (tmp_path / "new").exists() == bool(accepted)
+
+
+def test_a_folder_that_was_there_stays(tmp_path):
+    place = target(tmp_path / "out")
+    place.folder.mkdir()
+    old = target(place.folder)
+    old.path("fox.png")
+    old.tidy()
+    assert place.folder.is_dir()
