@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import tiny_cutout as tiny
 from tiny_networks import tiny as network
 
+from mobigen.answers import DOUBT
 from mobigen.errors import ExportError
 from mobigen.export.engine import observe
 from mobigen.export.source import read_source
@@ -44,7 +45,7 @@ def test_the_second_click_comes_with_the_first_answer(seen):
     for trail, index in zip(seen.trails, range(0, 12, 3), strict=True):
         first, second, boxed = seen.inputs["click_decoder"][index : index + 3]
         assert not first["mask"].any()
-        np.testing.assert_array_equal(second["mask"][0, 0], trail.steps[0][0])
+        np.testing.assert_array_equal(second["mask"][0, 0], DOUBT * trail.steps[0][0])
         assert second["labels"][0, :3].tolist() == [1, 0, -1]
         assert boxed["labels"][0, :3].tolist() == [2, 3, -1]
 
