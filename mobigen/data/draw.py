@@ -1,4 +1,7 @@
-"""Random draws from a data set that is as long as one likes: indices, on the generator's own device or on the host."""
+"""Random draws from a data set that is as long as one likes: indices, on the generator's own device or on the host.
+
+And the constants that draws need, kept where they are needed.
+"""
 
 from __future__ import annotations
 

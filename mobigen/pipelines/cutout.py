@@ -31,7 +31,7 @@ TENSORS = {  # what each component must take and give
 FEATURES = ("embedding", "middle", "detail")
 OBJECTS = 3  # clicks that a first mask suggests at most
 SMALL = 0.1  # of the largest salient region's area, from which another is suggested too
-AWAY = 16  # how many times a mask's side is the distance of a click nobody made from clicks beside the object
+AWAY = 1 / 16  # of a mask's side, between clicks beside an object and one on it that nobody made
 
 
 class Suggestion(NamedTuple):
@@ -320,7 +320,7 @@ class CutoutPredictor:
         height, width = (side // 2 for side in photo.letterbox.inner)
         region = (mask[0, 0, :height, :width] > 0).astype(np.uint8)
         for x, y in self._cells(photo, beside).round().astype(int).tolist():
-            cv2.circle(region, (x, y), self._side // AWAY, 0, cv2.FILLED)
+            cv2.circle(region, (x, y), round(AWAY * self._side), 0, cv2.FILLED)
         middle = photo.letterbox.back(_middles(region > 0)[:1] * 2 + 0.5)
         return np.concatenate([middle, beside]), np.array([1] * len(middle) + [0] * len(beside), np.int32)
 

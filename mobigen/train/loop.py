@@ -293,7 +293,7 @@ def make_optimizers(network: nn.Module, settings: RunSettings) -> list[torch.opt
 
 
 def is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    """Whether a weight is a matrix, or a kernel that mixes channels, between a network's first and its last layers."""
+    """Whether a weight is a matrix, or a kernel that mixes channels, of a network's blocks or trunk."""
     inside = not {"blocks", "trunk"}.isdisjoint(name.split(".")) and "table" not in name
     return inside and (parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] > 1))
 
