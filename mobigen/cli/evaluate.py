@@ -130,8 +130,8 @@ def upscale(
 ) -> None:
     """Score upscalers on pictures that bicubic reduced, beside bicubic and what is published.
 
-    PSNR and SSIM on 8-bit luma without a border as wide as the scale. Multiply-adds and milliseconds, by LiteRT on two
-    threads, are for a picture of 640x360.
+    PSNR and SSIM on luma, which is not rounded, without a border as wide as the scale. Multiply-adds and milliseconds,
+    by LiteRT on two threads, are for a picture of 640x360.
     """
     for folder, option in [(data, "--data"), *((each, "--weights") for each in weights)]:
         check_folder(folder, option)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mobigen.data.photos import draw_pairs, reduce
+from mobigen.data.photos import VariedCrops, draw_pairs, reduce
 from mobigen.models.abpn import ABPN
 from mobigen.models.plain_upscaler import PlainUpscaler
 from mobigen.models.sesr import SESR, SIZES
@@ -63,7 +63,8 @@ def make_task(plan: Plan) -> Callable[[Workspace], Restoration]:
 
     def task(workspace: Workspace) -> Restoration:
         upscaler = workspace.new(plan.kind, config=plan.config)
-        return Restoration(upscaler, draw_pairs(workspace.photos, workspace.counts.get("crop", CROP), scale, reduce))
+        crops, size = VariedCrops(workspace.photos), workspace.counts.get("crop", CROP)
+        return Restoration(upscaler, draw_pairs(crops, size, scale, reduce))
 
     task.__doc__ = f"{plan.kind.__name__} for x{scale}, on bicubic reductions."
     return task

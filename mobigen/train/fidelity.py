@@ -1,4 +1,4 @@
-"""PSNR and SSIM as the tables of super-resolution have them: on 8-bit luma, a border as wide as the scale cut off."""
+"""PSNR and SSIM as the tables of super-resolution have them: on luma, a border as wide as the scale cut off."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from mobigen.luma import luma
 
-__all__ = ["luma_uint8", "psnr", "ssim"]
+__all__ = ["luma_of_pixels", "psnr", "ssim"]
 
 PEAK = 255.0
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian
 STABLE = ((0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2)  # C1 and C2
 
 
-def luma_uint8(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """RGB (H, W, 3) -> luma (H, W) in whole numbers of 16 to 235, as MATLAB's rgb2ycbcr of an 8-bit picture."""
+def luma_of_pixels(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """RGB (H, W, 3) -> luma (H, W) from 16 to 235, not rounded."""
     red, green, blue = (rgb[..., channel] / PEAK for channel in range(3))
-    return np.rint(luma(red, green, blue) * PEAK)
+    return np.asarray(luma(red, green, blue) * PEAK, np.float64)
 
 
 def psnr(picture: NDArray[np.float64], truth: NDArray[np.float64], border: int) -> float:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mobigen.data import photos as photos_module
-from mobigen.data.photos import PhotoCrops, PhotoSet, draw_pairs, load_photos, read_photos, reduce
+from mobigen.data.photos import PhotoCrops, PhotoSet, VariedCrops, draw_pairs, load_photos, read_photos, reduce
 from mobigen.data.synthetic import draw_photo, write_synthetic_photos
 from mobigen.errors import InputError
 
@@ -119,6 +119,48 @@ def test_there_are_more_crops_where_there_is_more_to_see():
 def test_photos_that_are_too_small_are_refused(crops):
     with pytest.raises(InputError, match="is 80 pixels wide or high; take out those with fewer than 81"):
         crops.draw(1, 81, source())
+
+
+# --- crops that vary ----------------------------------------------------------------------------------------
+
+
+def coloured(colour, size=64):
+    """A photo of one colour."""
+    pixels = torch.tensor(colour, dtype=torch.uint8).expand(size * size, 3)
+    return PhotoCrops(PhotoSet(pixels.contiguous(), [(size, size)]), torch.device("cpu"))
+
+
+def test_varied_crops_repeat_and_are_in_range(crops):
+    varied = VariedCrops(crops)
+    first = varied.draw(9, 24, source())
+    assert first.shape == (9, 3, 24, 24)
+    assert torch.equal(first, varied.draw(9, 24, source()))
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+def test_half_of_the_crops_are_recoloured_and_half_of_those_inverted():
+    drawn = (VariedCrops(coloured((255, 0, 102))).draw(400, 4, source())[:, :, 0, 0] * 255).round()
+    kept = (drawn == torch.tensor([255.0, 0.0, 102.0])).all(1)
+    assert 0.4 < kept.float().mean() < 0.6
+    dark = VariedCrops(coloured((40, 40, 40))).draw(400, 4, source())[:, :, 0, 0]
+    bright = ((dark * 255).round() == 215).all(1)  # of equal colours every blend is the same
+    assert ((dark * 255).round() == 40).all(1).logical_xor(bright).all()
+    assert 0.15 < bright.float().mean() < 0.35
+
+
+def test_half_of_the_crops_show_more_of_the_photo_in_less_detail():
+    drawn = VariedCrops(numbered(48, 48)).draw(400, 12, source()) * 255
+    kept = (drawn[:, 2] == 0).all((1, 2))  # neither blended nor inverted
+    rows, columns = drawn[kept, 0], drawn[kept, 1]
+    step = (rows[:, 1:] - rows[:, :-1]).abs().mean((1, 2)) + (columns[:, 1:] - columns[:, :-1]).abs().mean((1, 2))
+    shares = [(step - factor).abs().lt(0.1).float().mean() for factor in (1.0, 1.5, 2.0)]
+    assert sum(shares) == 1
+    assert all(abs(share - expected) < 0.1 for share, expected in zip(shares, (0.5, 0.25, 0.25), strict=True))
+
+
+def test_small_photos_are_reduced_by_less():
+    assert VariedCrops(coloured((9, 9, 9), size=20)).draw(4, 16, source()).shape == (4, 3, 16, 16)
 
 
 # --- pairs --------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mobigen.models.plain_upscaler import PlainUpscaler
 from mobigen.models.sesr import SESR, SIZES
 from mobigen.models.syenet import SYENet
 from mobigen.models.xlsr import XLSR
-from mobigen.train.fidelity import luma_uint8, psnr, ssim
+from mobigen.train.fidelity import luma_of_pixels, psnr, ssim
 from mobigen.train.upscale_scores import PUBLISHED, count_macs, evaluate_upscale, score
 
 SET = "sr-test-set5"
@@ -45,7 +45,7 @@ def evaluate(data, weights, out, **options):
     return evaluate_upscale(data, weights, out, told.append, **options), told
 
 
-def test_bicubic_is_scored_as_matlab_would(data):
+def test_bicubic_is_scored_on_luma_that_is_not_rounded(data):
     """Written out with matrices, on whole 8-bit pictures."""
     pictures = [pixels for _, pixels in read_photos(data / SET)]
     found = score(lambda small: resized(small, 3), 3, {SET: pictures})[SET]
@@ -54,7 +54,7 @@ def test_bicubic_is_scored_as_matlab_would(data):
         truth = pixels[:36, :45]
         small = np.rint(np.clip(by_matrices(truth.astype(float), 12, 15), 0, 255))
         large = np.rint(np.clip(by_matrices(small, 36, 45), 0, 255)).astype(np.uint8)
-        maps = luma_uint8(large), luma_uint8(truth)
+        maps = luma_of_pixels(large), luma_of_pixels(truth)
         expected.append((psnr(*maps, 3), ssim(*maps, 3)))
     assert found == pytest.approx(tuple(np.mean(expected, axis=0)), abs=2e-3)
 
@@ -116,8 +116,8 @@ def test_a_network_is_scored_on_what_it_makes_of_the_reduced_picture(data, weigh
             0, small.shape[2:]
         ) / 255
         padded = torch.nn.functional.pad(luma[None, None], (6,) * 4, mode="replicate")
-        found = (network(padded)[0, 0, 12:-12, 12:-12] * 255).round().numpy()
-        decibels.append(psnr(found.astype(float), luma_uint8(truth), 2))
+        found = (network(padded)[0, 0, 12:-12, 12:-12] * 255).numpy()
+        decibels.append(psnr(found.astype(float), luma_of_pixels(truth), 2))
     assert row.scores[SET][0] == pytest.approx(np.mean(decibels), abs=2e-3)
 
 
