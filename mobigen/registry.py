@@ -24,6 +24,7 @@ MODELS: dict[str, Model] = {
         Model("sticker", "text-to-image", "256x256 stickers on a transparent ground from English words"),
         Model("upscale-x2", "upscale", "pictures twice as large a side"),
         Model("upscale-x2-fast", "upscale", "the same a little sooner, with the colours of bicubic"),
+        Model("sesr-m5-x2", "upscale", "SESR-M5 of its paper, trained on our photos, to compare with"),
         Model("upscale-x3", "upscale", "pictures three times as large a side"),
         Model("upscale-x3-fast", "upscale", "the same in a quarter of the work"),
         Model("upscale-x3-int8", "upscale", "upscale-x3 with bytes in, bytes out and 8-bit arithmetic between"),

@@ -19,6 +19,7 @@ PLANS: dict[str, Plan] = {
     },
     "upscale-x2": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x2-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
+    "sesr-m5-x2": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3-fast": {"litert": {"upscaler": "float32"}, "coreml": {"upscaler": "float16"}},
     "upscale-x3-int8": {"litert": {"upscaler": "uint8-full"}, "coreml": {"upscaler": "int8"}},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
 TEACHER_STEPS = 20
 AMONG = 100  # captions in a retrieval
 CHUNK = 32  # pictures at once
+REPORT_EVERY = 10.0  # seconds
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 OBJECTS = (
     "car", "balloon", "heart", "cat", "dog", "bird", "fish", "flower", "book", "umbrella",
@@ -70,9 +72,10 @@ class StickerModel:
     judge: DualEncoder
     sampler: dict[str, Any]  # as in pipeline.json
     device: torch.device
+    report: Callable[[str], None]  # told now and then how far drawing has come
 
     @classmethod
-    def load(cls, weights: Path, device: torch.device) -> StickerModel:
+    def load(cls, weights: Path, device: torch.device, report: Callable[[str], None]) -> StickerModel:
         """Reads a folder of components; the teacher may be absent.
 
         Raises:
@@ -95,6 +98,7 @@ class StickerModel:
             judge=DualEncoder.from_pretrained(judge).to(device),
             sampler=json.loads(pipeline.read_text())["sampler"],
             device=device,
+            report=report,
         )
 
     @property
@@ -114,8 +118,11 @@ class StickerModel:
         self, prompts: Sequence[str], styles: Sequence[int], steps: int | None, seed: int = 0
     ) -> NDArray[np.uint8]:
         """Pictures (B, H, W, 4) by the student in `steps`, or by the teacher where `steps` is None."""
-        pictures = []
+        pictures, reported = [], time.monotonic()
         for start in range(0, len(prompts), CHUNK):
+            if time.monotonic() - reported > REPORT_EVERY:
+                self.report(f"drawn {start} of {len(prompts)}")
+                reported = time.monotonic()
             source = torch.Generator().manual_seed(seed + start)  # whatever the sampler has drawn before
             told = self.conditions(prompts[start : start + CHUNK], styles[start : start + CHUNK])
             pictures.append(to_uint8(self.decoder(self._latents(told, steps, source))))
@@ -161,7 +168,7 @@ def evaluate_sticker(
         data: as in training; holds `stickers/*.tar`.
         weights: a folder of components, like weights/sticker.
         out: for the results, and the cache of decoded stickers.
-        report: told a line whenever a part is done.
+        report: told a line whenever a part is done, and now and then how far it is.
         samples: pictures a row of the table is measured on.
 
     Returns:
@@ -169,16 +176,17 @@ def evaluate_sticker(
         one, and `frechet`; `colour` and `unseen_words`: shares at each number of steps.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = StickerModel.load(weights, device)
+    model = StickerModel.load(weights, device, report)
     folder = data / "stickers"
     stickers = load_stickers(folder if folder.is_dir() else data, out / "cache", recoloured=0)
     seen, unseen = stickers.held_out()
     real = _pick(unseen, samples)
     scores: dict[str, Any] = {"samples": len(real.stickers), "real": _score_real(model, real, seen)}
     report(f"real, not seen by the judge: {scores['real']}")
-    students = {str(steps): _score(model, real, steps, scores["real"]) for steps in model.steps}
-    scores["students"] = students
-    report(f"student by steps: {students}")
+    scores["students"] = {}
+    for steps in model.steps:
+        scores["students"][str(steps)] = _score(model, real, steps, scores["real"])
+        report(f"student, steps {steps}: {scores['students'][str(steps)]}")
     if model.teacher is not None:
         scores["teacher"] = _score(model, real, None, scores["real"])
         report(f"teacher, {TEACHER_STEPS} guided steps: {scores['teacher']}")

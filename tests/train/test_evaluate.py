@@ -65,7 +65,16 @@ def test_every_score_is_there_and_in_range(kind, data, weights, tmp_path):
     assert json.loads((tmp_path / "scores.json").read_text()) == scores
     assert (tmp_path / "samples.png").is_file()
     assert (tmp_path / "nearest.png").is_file()
-    assert len(lines) == 5
+    assert len(lines) == 4 + len(steps)
+
+
+def test_long_drawing_tells_how_far_it_is(data, weights, tmp_path, monkeypatch):
+    (weights / "pipeline.json").write_text(json.dumps({"sampler": SAMPLERS["folded in"]}))
+    monkeypatch.setattr(evaluate, "CHUNK", 2)
+    monkeypatch.setattr(evaluate, "REPORT_EVERY", -1.0)
+    lines = []
+    evaluate.evaluate_sticker(data, weights, tmp_path, lines.append, samples=6)
+    assert [line for line in lines if line.endswith("of 6")][:3] == ["drawn 0 of 6", "drawn 2 of 6", "drawn 4 of 6"]
 
 
 def test_a_missing_judge_is_named_with_its_recipe(data, tmp_path):
