@@ -11,7 +11,7 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/'
 
 demo: .venv/.stamp ## Eight stickers and a contact sheet, with the light install (no torch)
-	.venv/bin/mobigen image --prompts examples/prompts.txt --seed 6 --sheet -o $(DEMO)
+	.venv/bin/mobigen image --prompts examples/prompts.txt --seed 5 --sheet -o $(DEMO)
 	@echo "Eight stickers (transparent PNG) and a contact sheet, sheet.png, are in $(CURDIR)/$(DEMO)"
 
 test: lint ## Lint, types and tests, in the pinned development environment
