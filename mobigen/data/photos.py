@@ -181,10 +181,10 @@ class VariedCrops:
         for share, factor in zip(shares, self.REDUCED, strict=True):
             drawn = self.crops.draw(share, max(size, min(int(size * factor), self.crops.smallest)), generator)
             squares.append(resize(drawn, size, size).clamp(0, 1) if drawn.shape[2] > size else drawn)
-        return recoloured(torch.cat(squares), generator)
+        return _recoloured(torch.cat(squares), generator)
 
 
-def recoloured(images: Tensor, generator: torch.Generator) -> Tensor:
+def _recoloured(images: Tensor, generator: torch.Generator) -> Tensor:
     """(B, 3, H, W) in [0, 1], half of them with each colour a random blend of the three; and half of those inverted."""
     count, device = len(images), generator.device
     blends = torch.rand(count, 3, 3, generator=generator, device=device)
