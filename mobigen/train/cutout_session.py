@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,15 +28,9 @@ class Predictor(Protocol):
     def saliency(self, return_logits: bool = False) -> tuple[Any, Any]:
         """The first mask (H, W), bool or float32 logits, and its logits as the network gave them."""
 
-    def predict(
-        self,
-        point_coords: Any = None,
-        point_labels: Any = None,
-        box: Any = None,
-        mask_input: Any = None,
-        multimask_output: bool = True,
-    ) -> tuple[Any, Any, Any]:
-        """Masks (C, H, W) of bool after clicks (N, 2) with labels (N,), their scores, and their logits."""
+    @property
+    def predict(self) -> Callable[..., tuple[Any, Any, Any]]:
+        """Called as `SamPredictor.predict`: masks (C, H, W) of bool, their scores, and their logits."""
 
     def everything(self) -> list[dict[str, Any]]:
         """All objects: dictionaries with a `segmentation` (H, W) of bool each."""

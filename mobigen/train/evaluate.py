@@ -35,6 +35,7 @@ from mobigen.models.dual_encoder import DualEncoder
 from mobigen.models.text_encoder import TextEncoder
 from mobigen.sampling import euler
 from mobigen.train.flow import GUIDANCE, SHIFT, guided_velocity, sample_teacher
+from mobigen.train.loop import REPORT_EVERY
 from mobigen.train.scores import frechet_distance, has_colour, retrieval_accuracy, to_uint8
 
 __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
@@ -42,7 +43,6 @@ __all__ = ["COLOURS", "OBJECTS", "UNSEEN_WORDS", "evaluate_sticker"]
 TEACHER_STEPS = 20
 AMONG = 100  # captions in a retrieval
 CHUNK = 32  # pictures at once
-REPORT_EVERY = 10.0  # seconds
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 OBJECTS = (
     "car", "balloon", "heart", "cat", "dog", "bird", "fish", "flower", "book", "umbrella",

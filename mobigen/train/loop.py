@@ -35,7 +35,7 @@ from mobigen.train.interrupt import interruptions_at_ends_of_steps
 from mobigen.train.muon import Muon
 from mobigen.train.task import Loss, Task, bare
 
-__all__ = ["RunSettings", "train"]
+__all__ = ["REPORT_EVERY", "RunSettings", "train"]
 
 PATIENCE = 50  # non-finite steps in a row before a run gives up
 REPORT_EVERY = 10.0  # seconds
