@@ -17,7 +17,7 @@ from mobigen.errors import InputError
 
 __all__ = ["Sample", "pack_folder", "read_files", "read_pictures", "read_shards"]
 
-IMAGE_SUFFIXES = ("webp", "png", "jpg", "jpeg")
+IMAGE_SUFFIXES = ("webp", "jpg", "jpeg", "png")  # a PNG beside a photo is its label map
 LISTING = "metadata.jsonl"
 SAMPLES_A_SHARD = 3000
 Packed = tuple[str, dict[str, Path | dict[str, Any]]]  # a sample's key, and its files, or records, by suffix
@@ -61,13 +61,15 @@ def read_files(folder: Path) -> Iterator[dict[str, Any]]:
 def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
     """The name and the encoded bytes of every picture in a folder's shards, or else of every picture file in it.
 
+    A sample of a shard has one picture: that of the first of IMAGE_SUFFIXES that it has.
+
     Raises:
         InputError: there are no pictures, or a shard is damaged.
     """
     files = [path for path in sorted(folder.glob("*")) if path.suffix.lower().lstrip(".") in IMAGE_SUFFIXES]
     if any(folder.glob("*.tar")):
         for raw in read_files(folder):
-            yield from ((raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw)
+            yield from [(raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw][:1]
     elif files:
         yield from ((path.stem, path.read_bytes()) for path in files)
     else:

@@ -158,7 +158,18 @@ class Workspace:
         """The photos for super-resolution, decoded by the main process, or earlier."""
         folder = self.data / "photos-hr-train"
         with self.processes.main_process_first():
-            photos = load_photos(folder if folder.is_dir() else self.data, self.cache)
+            photos = load_photos([folder if folder.is_dir() else self.data], self.cache)
+        return PhotoCrops(photos, self.device)
+
+    def small_photos(self, smallest: int) -> PhotoCrops | None:
+        """Photos of everyday things, and those with label maps, that have `smallest` pixels a side, decoded likewise;
+        None, and a line that says so, if the data folder has neither."""
+        folders = [folder for folder in (self.data / "photos", self.data / "masks") if folder.is_dir()]
+        if not folders:
+            self.tell(f"crops are of large photos alone: {self.data} has neither photos/ nor masks/")
+            return None
+        with self.processes.main_process_first():
+            photos = load_photos(folders, self.cache / "small", smallest)
         return PhotoCrops(photos, self.device)
 
     def new(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mobigen.data.photos import VariedCrops, draw_pairs, reduce
+from mobigen.data.photos import VariedCrops, draw_pairs, reduce, with_margin
 from mobigen.models.abpn import ABPN
 from mobigen.models.plain_upscaler import PlainUpscaler
 from mobigen.models.sesr import SESR, SIZES
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
 
 PLANS: dict[str, Plan] = {
-    "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 10}, 24),
+    "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 8}, 24),
     "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 9, "channels": 1}, 24),
     "upscale-x3": Plan(PlainUpscaler, {"scale": 3, "width": 32, "depth": 8}, 12),
     "upscale-x3-fast": Plan(PlainUpscaler, {"scale": 3, "width": 16, "depth": 6}, 8),
@@ -63,7 +63,8 @@ def make_task(plan: Plan) -> Callable[[Workspace], Restoration]:
 
     def task(workspace: Workspace) -> Restoration:
         upscaler = workspace.new(plan.kind, config=plan.config)
-        crops, size = VariedCrops(workspace.photos), workspace.counts.get("crop", CROP)
+        size = workspace.counts.get("crop", CROP)
+        crops = VariedCrops(workspace.photos, workspace.small_photos(with_margin(size, scale)))
         return Restoration(upscaler, draw_pairs(crops, size, scale, reduce))
 
     task.__doc__ = f"{plan.kind.__name__} for x{scale}, on bicubic reductions."

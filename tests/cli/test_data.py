@@ -43,7 +43,7 @@ def test_a_folder_becomes_shards(folder, tmp_path):
         ("no JSON\n", "line 1: not a JSON object"),
         ('{"text": "a fox"}\n', "line 1: not a JSON object with file_name"),
         ('{"file_name": "apple.png"}\n{"file_name": "lost.png"}\n', "line 2: no picture"),
-        ('{"file_name": "metadata.jsonl"}\n', "accepted: webp, png, jpg"),
+        ('{"file_name": "metadata.jsonl"}\n', "accepted: webp, jpg, jpeg, png"),
     ],
 )
 def test_a_bad_folder_is_one_line_and_leaves_nothing(folder, tmp_path, listing, complaint):

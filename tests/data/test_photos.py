@@ -9,7 +9,7 @@ from PIL import Image
 
 from mobigen.data import photos as photos_module
 from mobigen.data.photos import PhotoCrops, PhotoSet, VariedCrops, draw_pairs, load_photos, read_photos, reduce
-from mobigen.data.synthetic import draw_photo, write_synthetic_photos
+from mobigen.data.synthetic import draw_figure, draw_photo, write_synthetic_masks, write_synthetic_photos
 from mobigen.errors import InputError
 
 
@@ -26,26 +26,26 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def crops(folder, tmp_path_factory):
-    return PhotoCrops(load_photos(folder, tmp_path_factory.mktemp("cache")), torch.device("cpu"))
+    return PhotoCrops(load_photos([folder], tmp_path_factory.mktemp("cache")), torch.device("cpu"))
 
 
 # --- reading ------------------------------------------------------------------------------------------------
 
 
 def test_photos_are_decoded_in_order_and_once(folder, tmp_path, monkeypatch):
-    loaded = load_photos(folder, tmp_path)
+    loaded = load_photos([folder], tmp_path)
     expected = [pixels for _, pixels in read_photos(folder)]
     assert loaded.sizes == [(80, 96)] * 3
     np.testing.assert_array_equal(loaded.pixels.numpy(), np.concatenate([each.reshape(-1, 3) for each in expected]))
     monkeypatch.setattr(photos_module, "_fill", None)
-    assert torch.equal(load_photos(folder, tmp_path).pixels, loaded.pixels)
+    assert torch.equal(load_photos([folder], tmp_path).pixels, loaded.pixels)
 
 
 def test_other_files_are_decoded_anew(tmp_path):
     write_synthetic_photos(tmp_path / "data", 1)
-    load_photos(tmp_path / "data", tmp_path / "cache")
+    load_photos([tmp_path / "data"], tmp_path / "cache")
     write_synthetic_photos(tmp_path / "data", 2, seed=1)
-    assert len(load_photos(tmp_path / "data", tmp_path / "cache").sizes) == 2
+    assert len(load_photos([tmp_path / "data"], tmp_path / "cache").sizes) == 2
 
 
 def test_pictures_may_lie_in_the_folder_itself(tmp_path):
@@ -66,8 +66,29 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 def test_what_is_no_picture_is_refused(tmp_path):
     (tmp_path / "soup.png").write_bytes(b"soup")
     with pytest.raises(InputError, match="picture soup cannot be decoded"):
-        load_photos(tmp_path, tmp_path / "cache")
+        load_photos([tmp_path], tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == ["soup.png"]
+
+
+def test_photos_of_several_folders_follow_each_other_without_their_label_maps(tmp_path):
+    write_synthetic_photos(tmp_path / "photos", 2, width=40, height=30)
+    write_synthetic_masks(tmp_path / "masks", 3, size=32)
+    folders = [tmp_path / "photos", tmp_path / "masks"]
+    loaded = load_photos(folders, tmp_path / "cache")
+    expected = [pixels.reshape(-1, 3) for folder in folders for _, pixels in read_photos(folder)]
+    assert loaded.sizes == [(30, 40)] * 2 + [(32, 32)] * 3
+    np.testing.assert_array_equal(loaded.pixels.numpy(), np.concatenate(expected))
+    photo, _ = draw_figure(32, np.random.default_rng(0))
+    assert np.abs(expected[2].astype(int) - photo.reshape(-1, 3)).mean() < 6  # a JPEG of it
+
+
+def test_photos_that_are_too_small_are_left_out(tmp_path):
+    write_synthetic_photos(tmp_path / "photos", 2, width=40, height=30)
+    write_synthetic_masks(tmp_path / "masks", 3, size=32)
+    folders = [tmp_path / "photos", tmp_path / "masks"]
+    assert load_photos(folders, tmp_path / "cache", smallest=32).sizes == [(32, 32)] * 3
+    with pytest.raises(InputError, match=r"no photo in .*photos, .*masks has 33 pixels a side"):
+        load_photos(folders, tmp_path / "cache", smallest=33)
 
 
 # --- crops --------------------------------------------------------------------------------------------------
@@ -157,6 +178,15 @@ def test_half_of_the_crops_show_more_of_the_photo_in_less_detail():
     shares = [(step - factor).abs().lt(0.1).float().mean() for factor in (1.0, 1.5, 2.0)]
     assert sum(shares) == 1
     assert all(abs(share - expected) < 0.1 for share, expected in zip(shares, (0.5, 0.25, 0.25), strict=True))
+
+
+def test_half_of_a_batch_is_of_small_photos():
+    large, small = coloured((200, 200, 200), size=40), coloured((9, 9, 9), size=20)
+    drawn = VariedCrops(large, small).draw(9, 16, source())
+    assert drawn.shape == (9, 3, 16, 16)
+    greys = drawn.mean((1, 2, 3)) * 255  # a blend of greys is that grey
+    assert sum(min(abs(grey - value) for value in (9, 246)) < 0.5 for grey in greys) == 4
+    assert sum(min(abs(grey - value) for value in (200, 55)) < 0.5 for grey in greys) == 5
 
 
 def test_small_photos_are_reduced_by_less():

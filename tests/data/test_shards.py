@@ -114,7 +114,7 @@ def test_leftovers_of_a_killed_packing_are_not_packed(tmp_path):
         (["3"], "line 1: not a JSON object"),
         ([{"text": "no picture"}], "line 1: not a JSON object with file_name"),
         (['{"file_name": 3}'], "line 1: not a JSON object with file_name"),
-        (['{"file_name": "gone.png"}'], r"line 1: no picture .*gone.png \(accepted: webp, png, jpg, jpeg\)"),
+        (['{"file_name": "gone.png"}'], r"line 1: no picture .*gone.png \(accepted: webp, jpg, jpeg, png\)"),
         ([{"file_name": "a.gif"}], "line 1: no picture"),
         ([{"file_name": "a.png", "text": None}], "line 1: text is not a string"),
         ([], "names no pictures"),

@@ -23,7 +23,7 @@ def source(seed=0):
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     write_synthetic_photos(folder / "data", 2)
-    return draw_pairs(PhotoCrops(load_photos(folder / "data", folder), torch.device("cpu")), 8, 2, reduce)
+    return draw_pairs(PhotoCrops(load_photos([folder / "data"], folder), torch.device("cpu")), 8, 2, reduce)
 
 
 # --- losses -------------------------------------------------------------------------------------------------
