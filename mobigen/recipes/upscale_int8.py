@@ -1,6 +1,7 @@
 """The x3 upscalers for 8-bit processors, as the Mobile AI challenge asks: bytes in, bytes out, whole numbers between.
 
-Each goes on from its float form, fused first, so that what learns is the very convolutions of the graph.
+Each goes on from its float form, fused first, so that what learns is the very convolutions of the graph. Crops are as
+photos are: on those that the float form learns from, the x3 network came out 0.13 dB worse on photos.
 """
 
 from __future__ import annotations

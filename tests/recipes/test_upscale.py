@@ -6,7 +6,8 @@ import pytest
 import torch
 from tiny_super_resolution import UPSCALERS
 
-from mobigen.data.synthetic import write_synthetic_photos
+from mobigen.data.synthetic import write_synthetic_masks, write_synthetic_photos
+from mobigen.errors import InputError
 from mobigen.models.mfagan import AggregationGenerator, PatchDiscriminator
 from mobigen.models.network import load_network
 from mobigen.models.plain_upscaler import PlainUpscaler
@@ -79,6 +80,24 @@ def test_the_same_seed_makes_the_same_weights(data, tmp_path):
         made.append(load_network(tmp_path / folder / "upscaler"))
     for mine, theirs in zip(*(network.parameters() for network in made), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_small_photos_join_the_crops_where_there_are_some(data, tmp_path, capsys):
+    made = {}
+    for name, size in (("none", None), ("large enough", 40), ("larger", 48)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "photos-hr-train").symlink_to(data / "photos-hr-train")
+        if size is not None:
+            write_synthetic_masks(folder / "masks", 2, size=size)
+        run("upscale-x2", folder, folder / "out", PlainUpscaler)
+        made[name] = load_network(folder / "out" / "upscaler").tail.plain.weight
+        assert ("crops are of large photos alone" in capsys.readouterr().err) == (size is None)
+    assert not torch.equal(made["none"], made["large enough"])
+    assert not torch.equal(made["large enough"], made["larger"])
+    write_synthetic_masks(tmp_path / "none" / "masks", 2, size=31)
+    with pytest.raises(InputError, match="has 32 pixels a side"):  # (8 + 2 x 4) x 2
+        run("upscale-x2", tmp_path / "none", tmp_path / "too small", PlainUpscaler)
 
 
 def test_every_recipe_is_of_the_model_it_is_named_after():
