@@ -69,7 +69,8 @@ def read_pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
     files = [path for path in sorted(folder.glob("*")) if path.suffix.lower().lstrip(".") in IMAGE_SUFFIXES]
     if any(folder.glob("*.tar")):
         for raw in read_files(folder):
-            yield from [(raw["__key__"], raw[suffix]) for suffix in IMAGE_SUFFIXES if suffix in raw][:1]
+            if (picture := _picture(raw)) is not None:
+                yield raw["__key__"], picture
     elif files:
         yield from ((path.stem, path.read_bytes()) for path in files)
     else:
@@ -84,16 +85,20 @@ def _opened(shards: Iterable[Path]) -> Generator[dict[str, Any], None, None]:
             yield {"url": str(shard), "stream": stream}
 
 
+def _picture(raw: dict[str, Any]) -> bytes | None:
+    return next((raw[suffix] for suffix in IMAGE_SUFFIXES if suffix in raw), None)
+
+
 def _sample(raw: dict[str, Any], folder: Path) -> Sample:
-    suffix = next((suffix for suffix in IMAGE_SUFFIXES if suffix in raw), None)
+    picture = _picture(raw)
     try:
         record = json.loads(raw["json"])
     except (KeyError, ValueError):
         record = None
-    if suffix is None or not isinstance(record, dict):
+    if picture is None or not isinstance(record, dict):
         accepted = ", ".join(IMAGE_SUFFIXES)
         raise InputError(f"sample {raw['__key__']} in {folder} needs a picture ({accepted}) and a JSON object")
-    return Sample(raw["__key__"], raw[suffix], record)
+    return Sample(raw["__key__"], picture, record)
 
 
 def pack_folder(folder: Path, out: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,9 +157,7 @@ class Workspace:
     def photos(self) -> PhotoCrops:
         """The photos for super-resolution, decoded by the main process, or earlier."""
         folder = self.data / "photos-hr-train"
-        with self.processes.main_process_first():
-            photos = load_photos([folder if folder.is_dir() else self.data], self.cache)
-        return PhotoCrops(photos, self.device)
+        return self._crops([folder if folder.is_dir() else self.data], self.cache)
 
     def small_photos(self, smallest: int) -> PhotoCrops | None:
         """Photos of everyday things, and those with label maps, that have `smallest` pixels a side, decoded likewise;
@@ -168,8 +166,11 @@ class Workspace:
         if not folders:
             self.tell(f"crops are of large photos alone: {self.data} has neither photos/ nor masks/")
             return None
+        return self._crops(folders, self.cache / "small", smallest)
+
+    def _crops(self, folders: Sequence[Path], cache: Path, smallest: int = 1) -> PhotoCrops:
         with self.processes.main_process_first():
-            photos = load_photos(folders, self.cache / "small", smallest)
+            photos = load_photos(folders, cache, smallest)
         return PhotoCrops(photos, self.device)
 
     def new(
