@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, load_torch_model, save_torch_model
+from huggingface_hub import PyTorchModelHubMixin, save_torch_state_dict
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mobigen.errors import ConfigError, WeightsError
 from mobigen.models import NETWORKS
+from mobigen.models.packing import on_grid, packed, read_weights
 from mobigen.signature import Signature
 
 __all__ = ["Network", "check_heads", "load_network", "network_class", "read_config"]
@@ -28,8 +29,9 @@ AnyNetwork = TypeVar("AnyNetwork", bound="Network")
 class Network(nn.Module, PyTorchModelHubMixin):
     """A plain module whose annotated keyword arguments are its config.
 
-    `save_pretrained` writes config.json, which names the class, and model.safetensors, sharded above 16 MB;
-    `from_pretrained` reads both, and `load_network` finds the class by itself.
+    `save_pretrained` writes config.json, which names the class, and model.safetensors, sharded above 16 MB, in which
+    weights rounded to 8 bits (`snap_weights`) take 8 bits; `from_pretrained` reads both, and `load_network` finds the
+    class by itself.
     """
 
     component: ClassVar[str]
@@ -55,14 +57,18 @@ class Network(nn.Module, PyTorchModelHubMixin):
         raise ConfigError(f"{self.component} is made for one size; only fully convolutional networks have others")
 
     def save_component(self, folder: Path, name: str | None = None) -> None:
-        """Writes `folder`/<component>, or /`name`, with float16 weights, as weights/ holds them; self stays as it is.
+        """Writes `folder`/<component>, or /`name`, as weights/ holds them: in float16 or, rounded to 8 bits, in 8.
 
-        The folder is written beside its place and renamed when whole.
+        Self stays as it is. The folder is written beside its place and renamed when whole.
         """
         target = folder / (name or self.component)
         partial = target.with_name(target.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        copy.deepcopy(self).half().save_pretrained(partial)
+        stored = copy.deepcopy(self)
+        for tensor in (*stored.parameters(), *stored.buffers()):
+            if tensor.is_floating_point() and not on_grid(tensor):
+                tensor.data = tensor.data.half()
+        stored.save_pretrained(partial)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
 
@@ -80,7 +86,8 @@ class Network(nn.Module, PyTorchModelHubMixin):
         return address
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        save_torch_model(self, str(save_directory), max_shard_size=SHARD_SIZE, metadata={"format": "pt"})
+        weights = packed(self.state_dict())
+        save_torch_state_dict(weights, str(save_directory), max_shard_size=SHARD_SIZE, metadata={"format": "pt"})
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # reads folders only: nothing here is fetched from a hub
@@ -98,7 +105,7 @@ class Network(nn.Module, PyTorchModelHubMixin):
                 raise WeightsError(f"{folder} holds a {named}, not a {cls.__name__}")
             with torch.random.fork_rng(devices=[]):  # the weights at random are overwritten at once
                 network = cls(**config)
-            load_torch_model(network, folder, strict=True, safe=True, map_location=map_location)
+            network.load_state_dict(read_weights(folder, map_location))
         except FileNotFoundError as error:
             raise WeightsError(f"no weights of {cls.__name__} in {folder}; give a folder of save_pretrained") from error
         except (ConfigError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:

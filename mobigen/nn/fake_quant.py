@@ -11,7 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["HIGHEST", "LOWEST", "ActivationRange", "QuantizedLayer", "activation_grid", "fake_quantize", "weight_scale"]
+__all__ = [
+    "HIGHEST",
+    "LOWEST",
+    "ActivationRange",
+    "QuantizedLayer",
+    "activation_grid",
+    "exact_scale",
+    "fake_quantize",
+    "weight_scale",
+]
 
 LOWEST, HIGHEST = -128, 127  # int8, as LiteRT holds activations; weights leave out -128, so that they are symmetric
 SMALLEST_RANGE = 1e-9  # a tensor that is all zeros still has a scale
@@ -45,6 +54,12 @@ def weight_scale(weight: Tensor) -> Tensor:
     """The scale of each output channel (axis 0), its largest magnitude over 127, in a shape that broadcasts."""
     largest = weight.detach().abs().amax(dim=tuple(range(1, weight.dim())), keepdim=True)
     return largest.clamp(min=SMALLEST_RANGE) / HIGHEST
+
+
+def exact_scale(weight: Tensor) -> Tensor:
+    """`weight_scale` with 16 significant bits: its multiples to 127 are exact in float32, and it is found in them."""
+    mantissa, exponent = torch.frexp(weight_scale(weight))
+    return torch.ldexp((mantissa * 2**16).round() / 2**16, exponent)
 
 
 class ActivationRange(nn.Module):
