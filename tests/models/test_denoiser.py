@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_networks import TOKENS, examples, tiny
 
+from mobigen.errors import ConfigError
 from mobigen.models.denoiser import Denoiser
 
 
@@ -84,3 +85,24 @@ def test_a_teacher_begins_to_average_by_taking_no_notice(denoiser, inputs, tmp_p
         torch.testing.assert_close(student(**inputs, until=torch.tensor([until])), velocity(denoiser, inputs))
     student.save_pretrained(tmp_path)
     assert Denoiser.from_pretrained(tmp_path).until is not None
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_a_deepened_denoiser_predicts_the_same_and_learns_in_every_block(denoiser, inputs, depth):
+    deeper = denoiser.deepened(depth)
+    assert (len(denoiser.blocks), len(deeper.blocks)) == (2, depth)
+    torch.testing.assert_close(velocity(deeper, inputs), velocity(denoiser, inputs))
+    deeper(**inputs).square().sum().backward()
+    assert all(block.attention.out.weight.grad.abs().max() > 0 for block in deeper.blocks)
+
+
+def test_a_deepened_denoiser_is_saved_as_deep_as_it_is(denoiser, inputs, tmp_path):
+    deeper = denoiser.deepened(3)
+    deeper.save_component(tmp_path)
+    again = Denoiser.from_pretrained(tmp_path / "denoiser")
+    torch.testing.assert_close(velocity(again, inputs), velocity(denoiser, inputs), rtol=1e-2, atol=1e-2)
+
+
+def test_blocks_are_not_taken_out(denoiser):
+    with pytest.raises(ConfigError, match="depth 1 is less than the 2 blocks"):
+        denoiser.deepened(1)

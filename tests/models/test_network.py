@@ -285,7 +285,7 @@ def test_what_ships_is_finite_and_close_in_float16_at_its_real_size(kind, change
 # --- budgets ------------------------------------------------------------------------------------------------
 
 BUDGETS = {  # parameters at the default size: at most, and what the documentation says in millions
-    TextEncoder: (4e6, 3.7), Denoiser: (16e6, 13.2), Decoder: (4e6, 3.4), Encoder: (6e6, 5.7),
+    TextEncoder: (4e6, 3.7), Denoiser: (16e6, 15.2), Decoder: (4e6, 3.4), Encoder: (6e6, 5.7),
     TeacherDecoder: (14e6, 13.0), DualEncoder: (4e6, 3.6),
     ImageEncoder: (3e6, 2.2), ClickDecoder: (1e6, 0.2), SqueezeSAM: (10.2e6, 10.2),
 }  # fmt: skip
