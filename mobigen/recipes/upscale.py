@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
 PLANS: dict[str, Plan] = {
     "upscale-x2": Plan(PlainUpscaler, {"scale": 2, "width": 32, "depth": 8}, 24),
-    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 9, "channels": 1}, 24),
+    "upscale-x2-fast": Plan(PlainUpscaler, {"scale": 2, "width": 16, "depth": 10, "channels": 1}, 24),
     "upscale-x3": Plan(PlainUpscaler, {"scale": 3, "width": 32, "depth": 8}, 12),
     "upscale-x3-fast": Plan(PlainUpscaler, {"scale": 3, "width": 16, "depth": 6}, 8),
     "upscale-x4": Plan(PlainUpscaler, {"scale": 4, "width": 64, "depth": 10}, 24),

@@ -3,10 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from mobigen.errors import ConfigError
-from mobigen.models.plain_upscaler import PlainUpscaler, bilinear_kernel
+from mobigen.models.plain_upscaler import PlainUpscaler, SubpixelConv, bilinear_kernel
 
 every_kind = pytest.mark.parametrize(
     ("scale", "channels"), [(scale, channels) for scale in (2, 3, 4) for channels in (1, 3)]
@@ -45,9 +47,20 @@ def test_it_is_deployed_as_convolutions_of_whole_lanes(scale, channels):
     deployed = PlainUpscaler(scale, width=16, depth=2, channels=channels).fuse()
     convolutions = [module for module in deployed.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) == 4
-    assert all(each.out_channels % 8 == 0 and each.kernel_size == (3, 3) for each in convolutions)
+    assert all(each.out_channels % 8 == 0 for each in convolutions if not isinstance(each, SubpixelConv))
+    assert all(each.kernel_size == (3, 3) for each in convolutions)
     leaves = {type(module) for module in deployed.modules() if not list(module.children())}
-    assert leaves == {nn.Conv2d, nn.ReLU}
+    narrow = scale**2 * channels < 8
+    assert leaves == {nn.Conv2d, nn.ReLU, *([SubpixelConv] if narrow else [])}
+
+
+@torch.no_grad()
+@given(st.integers(2, 4), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31))
+def test_four_pixels_at_once_are_a_convolution_and_a_shuffle(scale, channels, height, width, seed):
+    torch.manual_seed(seed)
+    conv, image = SubpixelConv(channels, scale), torch.randn(2, channels, height, width)
+    expected = F.pixel_shuffle(F.conv2d(image, conv.weight, conv.bias, padding=1), scale)
+    torch.testing.assert_close(conv(image), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_channels_that_are_not_offered():
