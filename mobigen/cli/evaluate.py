@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+WEIGHTS = click.option(
+    "--weights", type=FOLDER, multiple=True, metavar="DIR",
+    help="The model's weights; those of mobigen if left out. Given again, it serves for what the first lacks.",
+)  # fmt: skip
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
 THREADS = 2  # of the timed graphs
 
@@ -33,11 +37,11 @@ def evaluate() -> None:
 
 @evaluate.command()
 @DATA
-@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/sticker if left out.")
+@WEIGHTS
 @click.option("--out", type=FOLDER, metavar="DIR", help="Takes scores and pictures; out/evaluate/sticker if left out.")
 @click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Pictures to judge by.")
 @AS_JSON
-def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as_json: bool) -> None:
+def sticker(data: Path, weights: Sequence[Path], out: Path | None, samples: int, as_json: bool) -> None:
     """Score the sticker model.
 
     A judge of pictures and words, trained on real stickers only and checked on real ones that it did not see, reads
@@ -50,14 +54,14 @@ def sticker(data: Path, weights: Path | None, out: Path | None, samples: int, as
 
 @evaluate.command()
 @DATA
-@click.option("--weights", type=FOLDER, metavar="DIR", help="The model's weights; weights/cutout if left out.")
+@WEIGHTS
 @click.option("--out", type=FOLDER, metavar="DIR", help="Takes the scores; out/evaluate/cutout if left out.")
 @click.option("--samples", type=click.IntRange(2), default=400, show_default=True, help="Photos to judge by, at most.")
 @click.option("--scenes/--no-scenes", default=True, help="Score scenes drawn of the photos, too: some minutes more.")
 @click.option("--flip-test", is_flag=True, help="Let the model see photos mirrored, too, as `mobigen cutout` does.")
 @AS_JSON
 def cutout(
-    data: Path, weights: Path | None, out: Path | None, samples: int, scenes: bool, flip_test: bool, as_json: bool
+    data: Path, weights: Sequence[Path], out: Path | None, samples: int, scenes: bool, flip_test: bool, as_json: bool
 ) -> None:
     """Score the cutout model: clicks are simulated on photos that are held out, and on scenes drawn of them.
 
@@ -88,20 +92,23 @@ def _score(
     name: str,
     score: Callable[..., Mapping[str, Any]],
     data: Path,
-    weights: Path | None,
+    weights: Sequence[Path],
     out: Path | None,
     samples: int,
     as_json: bool,
 ) -> None:
     """Score one model, and print a line a number."""
+    from mobigen.export.source import gather_weights
+
     check_folder(data, "--data")
-    scores = score(
-        data=data,
-        weights=weights or weights_folder(name),
-        out=out or Path("out", "evaluate", name),
-        report=lambda line: click.echo(line, err=True),
-        samples=samples,
-    )
+    with gather_weights(weights or [weights_folder(name)]) as gathered:
+        scores = score(
+            data=data,
+            weights=gathered,
+            out=out or Path("out", "evaluate", name),
+            report=lambda line: click.echo(line, err=True),
+            samples=samples,
+        )
     click.echo(json.dumps(scores, indent=2) if as_json else "\n".join(_lines(scores)))
 
 

@@ -49,10 +49,31 @@ def test_scores_are_a_line_each(tmp_path, asked):
 
 
 def test_scores_as_json_and_all_options(tmp_path, asked):
+    (tmp_path / "run").mkdir()
     options = ["--weights", tmp_path / "run", "--out", tmp_path / "scores", "--samples", 8, "--json"]
     result = run("evaluate", "sticker", "--data", tmp_path, *options)
     assert json.loads(result.stdout)["samples"] == 8
     assert (asked[0]["weights"], asked[0]["out"]) == (tmp_path / "run", tmp_path / "scores")
+
+
+def test_ones_own_weights_stand_before_those_they_were_trained_beside(tmp_path, monkeypatch):
+    def evaluate_sticker(weights, **_):
+        return {each.parent.name: each.read_text() for each in weights.rglob("config.json")}
+
+    monkeypatch.setattr("mobigen.train.evaluate.evaluate_sticker", evaluate_sticker)
+    for folder, components in {"run": ["denoiser"], "whole": ["denoiser", "decoder"]}.items():
+        for component in components:
+            (tmp_path / folder / component).mkdir(parents=True)
+            (tmp_path / folder / component / "config.json").write_text(folder)
+    options = [each for folder in ("run", "whole") for each in ("--weights", tmp_path / folder)]
+    result = run("evaluate", "sticker", "--data", tmp_path, *options, "--json")
+    assert json.loads(result.stdout) == {"denoiser": "run", "decoder": "whole"}
+
+
+def test_weights_that_are_not_there(tmp_path, asked):
+    result = run("evaluate", "sticker", "--data", tmp_path, "--weights", tmp_path / "none")
+    assert_one_line_and_code_2(result, "there is no folder")
+    assert not asked
 
 
 def test_data_that_is_no_folder(asked):
