@@ -43,10 +43,13 @@ def read_weights(folder: str | Path, device: str = "cpu") -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: there is no such file.
         OSError, SafetensorError: one is damaged.
+        ValueError: a tensor in 8 bits has lost its scale.
     """
     files = sorted(Path(folder).glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{folder} has no *.safetensors")
     stored = {name: value for file in files for name, value in load_file(file, device).items()}
     scales = {name: stored.pop(name + SCALE) for name in list(stored) if name + SCALE in stored}
+    if lost := [name for name, value in stored.items() if value.dtype == torch.int8 and name not in scales]:
+        raise ValueError(f"{lost[0]} is in 8 bits, and there is no {lost[0]}{SCALE}")
     return {name: value * scales[name] if name in scales else value for name, value in stored.items()}

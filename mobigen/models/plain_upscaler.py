@@ -52,7 +52,7 @@ class PlainUpscaler(Upscaler):
 
         layers = [conv(channels, width), *(conv(width, width) for _ in range(depth))]
         self.trunk = nn.Sequential(*(nn.Sequential(layer, nn.ReLU()) for layer in layers))
-        narrow = fused and self.pixels < LANES
+        narrow = fused and self.pixels < LANES  # luma by 2
         self.tail = SubpixelConv(width + channels, scale) if narrow else conv(width + channels, self.pixels)
         if isinstance(self.tail, BranchedConv):
             self._begin(self.tail, width)

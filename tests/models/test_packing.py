@@ -59,6 +59,12 @@ def test_the_scale_of_a_file_may_be_in_another(tmp_path):
     assert torch.equal(read_weights(tmp_path)["weight"], torch.tensor([[1.5, -63.5]]))
 
 
+def test_integers_that_have_lost_their_scale_are_no_weights(tmp_path):
+    save_file({"final.weight": torch.ones(2, 9, dtype=torch.int8)}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"final\.weight is in 8 bits, and there is no final\.weight_scale"):
+        read_weights(tmp_path)
+
+
 def test_a_folder_without_weights(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no"):
         read_weights(tmp_path)
