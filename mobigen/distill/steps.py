@@ -111,8 +111,9 @@ class TrajectoryRegression:
             points.append(torch.stack([path[index] for index in keep], dim=1).half())
             told.append(conditions)
             self.tell(f"sampled {min(start + self.CHUNK, self.count)} of {self.count} trajectories")
-        conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
-        return Trajectories(torch.cat(points)[: self.count], torch.tensor(self.times, device=device), conditions)
+        with torch.autocast(device.type, enabled=False):  # which on a processor joins no float16
+            conditions = Conditions(*(torch.cat(parts)[: self.count] for parts in zip(*told, strict=True)))
+            return Trajectories(torch.cat(points)[: self.count], torch.tensor(self.times, device=device), conditions)
 
     def save(self, averaged: dict[str, nn.Module], folder: Path) -> None:
         student: Any = averaged["student"]

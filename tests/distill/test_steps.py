@@ -58,6 +58,14 @@ def test_trajectories_are_sampled_once_and_the_same_in_every_run(monkeypatch):
     )
 
 
+def test_trajectories_can_be_sampled_in_bfloat16_on_a_processor(monkeypatch):
+    monkeypatch.setattr(TrajectoryRegression, "CHUNK", 2)
+    task = regression()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.isfinite(task.loss("student", 2, source()).value)
+    assert task.trajectories.points.dtype == torch.float16
+
+
 def test_sampling_says_how_far_it_is(monkeypatch):
     monkeypatch.setattr(TrajectoryRegression, "CHUNK", 2)
     task, lines = regression(), []
