@@ -86,7 +86,7 @@ class StickerModel:
             raise WeightsError(f"no {pipeline}; give a folder like weights/sticker")
         if not judge.is_dir():
             raise WeightsError(
-                f"no judge at {judge}; train it with `mobigen train sticker-dual-encoder` and put it there"
+                f"no judge at {judge}; give weights/sticker, too, or train one by `mobigen train sticker-dual-encoder`"
             )
         has_teacher = (weights / "teacher").is_dir()
         return cls(
