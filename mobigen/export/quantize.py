@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mobigen.errors import ExportError, MissingExtraError
-from mobigen.export.flatbuffer import FlatGraph
+from mobigen.export.flatbuffer import FlatGraph, compact
 from mobigen.export.integer import check_integer, edge_ranges, fold_clamps
 from mobigen.export.program import first_line
 from mobigen.export.quiet import quiet
@@ -129,6 +129,7 @@ def quantize(
             raise
         except Exception as error:  # the quantizer raises whatever its parts raise
             raise ExportError(f"{source.name} cannot be written in {precision}: {first_line(error)}") from error
+        compact(narrow)
         _check_weights(narrow, precision)
         _check_runs(narrow, precision)
         narrow.chmod(0o644)  # the quantizer leaves it executable

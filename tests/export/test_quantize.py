@@ -8,11 +8,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("litert_torch")
 
 import tiny_bundle as tiny  # noqa: E402
+from ai_edge_litert import schema_py_generated as schema  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+from ai_edge_litert.tools import flatbuffer_utils  # noqa: E402
 
 from mobigen.errors import ExportError  # noqa: E402
 from mobigen.export import quantize as module  # noqa: E402
-from mobigen.export.flatbuffer import FlatGraph  # noqa: E402
+from mobigen.export.flatbuffer import FlatGraph, compact  # noqa: E402
 from mobigen.export.parity import compare, floor_of  # noqa: E402
 from mobigen.export.quantize import PRECISIONS, needs_calibration, quantize  # noqa: E402
 from mobigen.quantization.layers import KINDS  # noqa: E402
@@ -46,6 +48,49 @@ def test_a_precision_holds_its_floor_and_saves_space(precision, component, netwo
     assert types <= {"float16": {"FLOAT16"}, "int8-mixed": {"INT8", "FLOAT16"}}.get(precision, {"INT8"})
     assert [path.name for path in tmp_path.iterdir()] == ["narrow.tflite"]
     assert narrow.stat().st_mode & 0o777 == 0o644
+
+
+def constants_outside(path):
+    """The file with its constants behind the graph, as the quantizer writes large ones."""
+    model, constants = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0), b""
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data):
+            buffer.offset, buffer.size = len(constants) + 1, len(buffer.data)
+            constants += bytes(buffer.data) + bytes(-len(buffer.data) % 64)
+            buffer.data = None
+    head = flatbuffer_utils.convert_object_to_bytearray(model)
+    length = len(head) + -len(head) % 64
+    for buffer in model.buffers:
+        buffer.offset += length - 1 if buffer.offset else 0
+    head = flatbuffer_utils.convert_object_to_bytearray(model)
+    path.write_bytes(bytes(head).ljust(length, b"\0") + constants)
+
+
+def test_compacting_keeps_what_a_graph_computes_and_how_its_constants_are_aligned(networks, exported_bundle, tmp_path):
+    whole, narrow = tmp_path / "whole.tflite", tmp_path / "narrow.tflite"
+    quantize(exported_bundle / "litert" / "denoiser.tflite", whole, "int8-weights")
+    constants_outside(whole)
+    narrow.write_bytes(whole.read_bytes())
+    compact(narrow)
+    assert narrow.stat().st_size < 0.9 * whole.stat().st_size
+    signature = networks["denoiser"].signature()
+    for inputs in arrays(networks["denoiser"], 2, seed=3):
+        results = [LiteRTComponent(path, signature, threads=1)(**inputs) for path in (narrow, whole)]
+        np.testing.assert_array_equal(*(result["velocity"] for result in results))
+    offsets = [each.offset for each in schema.ModelT.InitFromPackedBuf(narrow.read_bytes(), 0).buffers if each.offset]
+    assert offsets
+    assert all(offset % 64 == 0 for offset in offsets)
+    names = FlatGraph(narrow).activations().values()
+    assert any("DenoiserBlock_0" in name for name in names)
+    assert not any("mobigen." in name for name in names)
+
+
+def test_a_graph_with_its_constants_inside_is_left_as_it_is(exported_bundle, tmp_path):
+    graph = tmp_path / "inside.tflite"
+    FlatGraph(exported_bundle / "litert" / "decoder.tflite").write(graph)
+    before = graph.read_bytes()
+    compact(graph)
+    assert graph.read_bytes() == before
 
 
 def test_layers_that_widen_fourfold_keep_float16(exported_bundle, tmp_path):
